@@ -1,0 +1,217 @@
+package dev.filigree;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Locale;
+import java.util.Objects;
+
+/**
+ * A row-major view of dense elements that the caller owns: nothing is copied, and nothing is freed.
+ *
+ * <p>Element {@code (r, c)} lies {@code r * rowStride + c} elements after the start of the segment. The last row
+ * need not be followed by padding. Off-heap segments are the zero-copy path; a heap array is copied through
+ * scratch memory during a run. The view itself is immutable and thread-safe; the elements follow the rules of
+ * the segment's arena.
+ */
+public final class DenseMatrix {
+
+    /** Alignment that off-heap matrices made by this class have: a cache line, the widest vector. */
+    private static final long ALIGNMENT = 64;
+
+    /** Never started: it is "another thread", to ask a segment whether it is confined. */
+    private static final Thread STRANGER = new Thread(() -> {}, "filigree-confinement-probe");
+
+    private final MemorySegment data;
+    private final MemorySegment shareable;
+    private final Memory memory;
+    private final DType dtype;
+    private final int rows;
+    private final int cols;
+    private final long rowStride;
+
+    private DenseMatrix(MemorySegment data, Memory memory, DType dtype, int rows, int cols, long rowStride) {
+        Objects.requireNonNull(data, "data");
+        Objects.requireNonNull(memory, "memory");
+        Objects.requireNonNull(dtype, "dtype");
+        if (rows < 0) {
+            throw new IllegalArgumentException("rows = " + rows + " is negative");
+        }
+        if (cols < 0) {
+            throw new IllegalArgumentException("cols = " + cols + " is negative");
+        }
+        if (rowStride < cols) {
+            throw new IllegalArgumentException("row stride " + rowStride + " is less than the " + cols + " columns");
+        }
+        long bytes = byteSize(dtype, rows, cols, rowStride);
+        if (data.byteSize() < bytes) {
+            throw new IllegalArgumentException(String.format(Locale.ROOT,
+                "a segment of %d bytes is too short: %d x %d %s with row stride %d needs %d",
+                data.byteSize(), rows, cols, dtype.id(), rowStride, bytes));
+        }
+        if (data.maxByteAlignment() < dtype.bytes()) {
+            throw new IllegalArgumentException(
+                "segment at address 0x" + Long.toHexString(data.address()) + " is not aligned to the "
+                    + dtype.bytes() + " bytes of an " + dtype.id() + " element");
+        }
+        this.data = data.asSlice(0, bytes);
+        this.memory = memory;
+        this.dtype = dtype;
+        this.rows = rows;
+        this.cols = cols;
+        this.rowStride = rowStride;
+        this.shareable = shareable(this.data);
+    }
+
+    /**
+     * Views a packed row-major host segment.
+     *
+     * @param data at least {@code rows * cols} elements, aligned to the element size
+     * @throws IllegalArgumentException if a dimension is negative or the segment too short or misaligned
+     */
+    public static DenseMatrix of(MemorySegment data, DType dtype, int rows, int cols) {
+        return new DenseMatrix(data, Memory.HOST, dtype, rows, cols, cols);
+    }
+
+    /**
+     * Views a row-major host segment whose rows start {@code rowStride} elements apart.
+     *
+     * @param rowStride in elements, at least {@code cols}
+     * @throws IllegalArgumentException if a dimension is negative, the stride too small, or the segment too short
+     *     or misaligned
+     */
+    public static DenseMatrix of(MemorySegment data, DType dtype, int rows, int cols, long rowStride) {
+        return new DenseMatrix(data, Memory.HOST, dtype, rows, cols, rowStride);
+    }
+
+    /**
+     * Views a segment in a given memory; the module that owns a device calls this.
+     *
+     * @throws IllegalArgumentException as for the host
+     */
+    public static DenseMatrix of(
+            Memory memory, MemorySegment data, DType dtype, int rows, int cols, long rowStride) {
+        return new DenseMatrix(data, memory, dtype, rows, cols, rowStride);
+    }
+
+    /**
+     * Views a heap array of f32 elements, packed row-major. Runs copy it through scratch memory: prefer off-heap.
+     *
+     * @throws IllegalArgumentException if a dimension is negative or the array too short
+     */
+    public static DenseMatrix of(float[] data, int rows, int cols) {
+        return of(MemorySegment.ofArray(data), DType.F32, rows, cols);
+    }
+
+    /**
+     * Allocates a zeroed off-heap matrix, aligned to 64 bytes.
+     *
+     * @param arena owns the memory
+     * @throws IllegalArgumentException if a dimension is negative
+     */
+    public static DenseMatrix allocate(Arena arena, DType dtype, int rows, int cols) {
+        if (rows < 0 || cols < 0) {
+            throw new IllegalArgumentException("a matrix of " + rows + " x " + cols + " has a negative dimension");
+        }
+        return of(arena.allocate(byteSize(dtype, rows, cols, cols), ALIGNMENT), dtype, rows, cols);
+    }
+
+    private static long byteSize(DType dtype, int rows, int cols, long rowStride) {
+        if (rows == 0 || cols == 0) {
+            return 0;
+        }
+        try {
+            return Math.multiplyExact(
+                Math.addExact(Math.multiplyExact(rows - 1L, rowStride), cols), dtype.bytes());
+        } catch (ArithmeticException e) {
+            throw new IllegalArgumentException(
+                rows + " rows with stride " + rowStride + " exceed the address space", e);
+        }
+    }
+
+    private static MemorySegment shareable(MemorySegment data) {
+        if (!data.isNative() || data.isAccessibleBy(STRANGER)) {
+            return data;
+        }
+        try {
+            MemorySegment alias = data.reinterpret(Arena.global(), null);
+            return data.isReadOnly() ? alias.asReadOnly() : alias;
+        } catch (IllegalCallerException e) {
+            // Native access is denied: the operand stays usable, by its owner thread alone.
+            return data;
+        }
+    }
+
+    /** The elements, from the first to the last. */
+    public MemorySegment data() {
+        return data;
+    }
+
+    /**
+     * The segment that worker threads may use while the caller waits for them: an alias of a segment confined to
+     * the caller, otherwise {@link #data()}.
+     */
+    MemorySegment shareable() {
+        return shareable;
+    }
+
+    /** Where the elements live. */
+    public Memory memory() {
+        return memory;
+    }
+
+    /** The element type. */
+    public DType dtype() {
+        return dtype;
+    }
+
+    /** The number of rows. */
+    public int rows() {
+        return rows;
+    }
+
+    /** The number of columns. */
+    public int cols() {
+        return cols;
+    }
+
+    /** The distance between the starts of two rows, in elements. */
+    public long rowStride() {
+        return rowStride;
+    }
+
+    /**
+     * Reads one f32 element of a host matrix. For tests and small matrices, not for loops over many elements.
+     *
+     * @throws IndexOutOfBoundsException if the position is outside the matrix
+     * @throws UnsupportedOperationException if the matrix is not f32 or not in host memory
+     */
+    public float get(int row, int col) {
+        return data.get(ValueLayout.JAVA_FLOAT, elementOffset(row, col));
+    }
+
+    /**
+     * Writes one f32 element of a host matrix.
+     *
+     * @throws IndexOutOfBoundsException if the position is outside the matrix
+     * @throws UnsupportedOperationException if the matrix is not f32 or not in host memory
+     */
+    public void set(int row, int col, float value) {
+        data.set(ValueLayout.JAVA_FLOAT, elementOffset(row, col), value);
+    }
+
+    private long elementOffset(int row, int col) {
+        if (dtype != DType.F32 || !memory.isHost()) {
+            throw new UnsupportedOperationException("element access needs f32 in host memory, this is " + this);
+        }
+        Objects.checkIndex(row, rows);
+        Objects.checkIndex(col, cols);
+        return (row * rowStride + col) * Float.BYTES;
+    }
+
+    @Override
+    public String toString() {
+        return String.format(Locale.ROOT, "DenseMatrix[%d x %d %s, row stride %d, %s%s]", rows, cols, dtype.id(),
+            rowStride, memory.id(), memory.isHost() && !data.isNative() ? " heap" : "");
+    }
+}

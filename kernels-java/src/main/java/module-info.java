@@ -1,0 +1,18 @@
+/**
+ * Filigree's API, sparse formats, planner, and the kernels that need nothing but the JDK.
+ *
+ * <p>Works without the incubating Vector API (the scalar kernels run, and a warning says so) and without
+ * native code. Faster backends come from other modules through
+ * {@link dev.filigree.spi.KernelProvider}.
+ */
+module dev.filigree.kernels {
+    requires static jdk.incubator.vector;
+    requires static jdk.jfr;
+
+    exports dev.filigree;
+    exports dev.filigree.format;
+    exports dev.filigree.spmm;
+    exports dev.filigree.spi;
+
+    uses dev.filigree.spi.KernelProvider;
+}
