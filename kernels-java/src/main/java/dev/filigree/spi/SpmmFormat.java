@@ -1,0 +1,98 @@
+package dev.filigree.spi;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The packed form of a sparse matrix for SpMM in f32: one off-heap block of a header and tables, which the Java
+ * and the native kernels read alike.
+ *
+ * <p>{@code native/include/filigree.h} defines what each field and table means ({@code filigree_spmm_packed});
+ * the constants here are byte offsets of the header's fields. A table's field holds the table's own byte offset
+ * in the block.
+ */
+public final class SpmmFormat {
+
+    /** Columns of B, or tokens, that one work item covers. */
+    public static final int PANEL = 64;
+    /** The widest vector in floats; tile and accumulator rows are padded to it. */
+    public static final int LANES = 16;
+    /** Alignment of the block and of each table in it, in bytes. */
+    public static final long ALIGNMENT = 64;
+    /** Readable bytes after the last table. */
+    public static final long TAIL = 64;
+
+    /** First eight bytes of every block: {@code flgspmm1}. */
+    public static final long MAGIC_VALUE = 0x316d6d7073676c66L;
+
+    /** {@code int64}. */
+    public static final long MAGIC = 0;
+    /** {@code int64}. */
+    public static final long BYTES = 8;
+    /** {@code int64}. */
+    public static final long ROWS = 16;
+    /** {@code int64}. */
+    public static final long COLS = 24;
+    /** {@code int64}. */
+    public static final long NNZ = 32;
+    /** {@code int64}. */
+    public static final long VIRTUAL_ROWS = 40;
+    /** {@code int64}. */
+    public static final long BLOCK_DEPTH = 48;
+    /** {@code int64}. */
+    public static final long BLOCK_COUNT = 56;
+    /** {@code int64}, 0 or 1. */
+    public static final long TILED = 64;
+    /** {@code int64}. */
+    public static final long PASS_ROWS = 72;
+    /** {@code int64}. */
+    public static final long CHUNK_COUNT = 80;
+    /** {@code int64}. */
+    public static final long SPLIT_COUNT = 88;
+    /** {@code int64}. */
+    public static final long PARTIAL_COUNT = 96;
+    /** {@code int64}. */
+    public static final long SCRATCH_BYTES = 104;
+    /** {@code int32}. */
+    public static final long LAYOUT = 112;
+    /** {@code int32}. */
+    public static final long ACTIVATION = 116;
+    /** Offset of {@code float[rows]}, or 0. */
+    public static final long BIAS = 120;
+    /** Offset of {@code int64[chunkCount + 1]}. */
+    public static final long CHUNK_STARTS = 128;
+    /** Offset of {@code int32[virtualRows]}. */
+    public static final long TARGETS = 136;
+    /** Offset of {@code int32[2 * splitCount + 2]}. */
+    public static final long SPLITS = 144;
+    /** Offset of {@code int64[blockCount * (virtualRows + 1)]}. */
+    public static final long ROW_STARTS = 152;
+    /** Offset of {@code int32[nnz]}. */
+    public static final long COLUMNS = 160;
+    /** Offset of {@code float[nnz]}. */
+    public static final long VALUES = 168;
+    /** Size of the header. */
+    public static final long HEADER_BYTES = 176;
+
+    private SpmmFormat() {}
+
+    /** Reads an {@code int64} field of the header. */
+    public static long field(MemorySegment packed, long field) {
+        return packed.get(ValueLayout.JAVA_LONG, field);
+    }
+
+    /** Reads an {@code int32} field of the header. */
+    public static int intField(MemorySegment packed, long field) {
+        return packed.get(ValueLayout.JAVA_INT, field);
+    }
+
+    /** The number of panels that cover {@code n} columns. */
+    public static int panels(int n) {
+        return (int) ((n + (PANEL - 1L)) / PANEL);
+    }
+
+    /** The floats between two slots of the partial sums of a run over {@code n} columns. */
+    public static long partialStride(int n) {
+        return (long) panels(n) * PANEL;
+    }
+}

@@ -1,0 +1,175 @@
+/*
+ * Filigree's C ABI: all that the Java bindings read, and all that libfiligree.so exports.
+ *
+ * Kernels are pure functions over a range [begin, end) of a plan's work items: no threads, no allocation, no
+ * globals. Pointers are never retained. Unless a parameter says otherwise, none may be null and none may overlap
+ * an output. Every function that can fail returns a status, 0 for success.
+ */
+#ifndef FILIGREE_H
+#define FILIGREE_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FILIGREE_API __attribute__((visibility("default")))
+#else
+#define FILIGREE_API
+#endif
+
+/* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number. */
+#define FILIGREE_ABI_VERSION 1
+
+/* ---- status ---------------------------------------------------------------------------------------------- */
+
+enum {
+    FILIGREE_OK = 0,
+    FILIGREE_INVALID_ARGUMENT = 1, /* a size, a range or a packed header is impossible */
+    FILIGREE_UNSUPPORTED_ISA = 2,  /* the processor or the operating system lacks the kernel's instructions */
+    FILIGREE_SYSTEM_ERROR = 3      /* the operating system refused */
+};
+
+/* A static, never null, English text. */
+FILIGREE_API const char *filigree_status_text(int32_t status);
+
+FILIGREE_API int32_t filigree_abi_version(void);
+
+/* ---- processor ------------------------------------------------------------------------------------------- */
+
+/* Bits of filigree_features. */
+enum {
+    FILIGREE_AVX2_FMA = 1,
+    FILIGREE_AVX512 = 2, /* F, BW, DQ, VL: what every avx512 kernel may assume */
+    FILIGREE_AVX512_VBMI2 = 4,
+    FILIGREE_AVX512_BF16 = 8,
+    FILIGREE_AMX_BF16 = 16, /* AMX-TILE and AMX-BF16 */
+    FILIGREE_AMX_INT8 = 32
+};
+
+typedef struct filigree_features {
+    int32_t cpuid;          /* what the processor has */
+    int32_t usable;         /* the part of it whose register state the operating system saves (XCR0) */
+    int32_t amx_permission; /* 1: this process may use AMX tiles; 0: not asked yet; negative: -errno */
+} filigree_features;
+
+FILIGREE_API int32_t filigree_get_features(filigree_features *out);
+
+/* Asks the kernel for the AMX tile state. Idempotent. FILIGREE_SYSTEM_ERROR when it is refused. */
+FILIGREE_API int32_t filigree_request_amx(void);
+
+/* ---- kernel table ---------------------------------------------------------------------------------------- */
+
+typedef struct filigree_kernel_info {
+    const char *id;        /* "spmm_csr_f32_avx512": the symbol less its prefix */
+    const char *operation; /* "spmm" */
+    const char *dtype;     /* "f32" */
+    const char *isa;       /* "avx512" */
+    const char *tile;      /* rows x columns held in registers, "1x64" */
+    int32_t required;      /* bits of filigree_features.usable that it needs */
+} filigree_kernel_info;
+
+FILIGREE_API int32_t filigree_kernel_count(void);
+
+/* Describes kernel 0 <= index < filigree_kernel_count(); FILIGREE_INVALID_ARGUMENT otherwise. */
+FILIGREE_API int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_info *out);
+
+/* ---- memory ---------------------------------------------------------------------------------------------- */
+
+/* Asks for huge pages behind [address, address + bytes): advice, so a refusal is harmless. */
+FILIGREE_API int32_t filigree_advise_huge_pages(void *address, int64_t bytes);
+
+/* ---- spmm ------------------------------------------------------------------------------------------------ */
+
+enum { FILIGREE_FEATURE_MAJOR = 0, FILIGREE_TOKEN_MAJOR = 1 };
+
+enum {
+    FILIGREE_ACTIVATION_NONE = 0,
+    FILIGREE_ACTIVATION_RELU = 1,
+    FILIGREE_ACTIVATION_RELU_SQUARED = 2,
+    FILIGREE_ACTIVATION_GELU_TANH = 3,
+    FILIGREE_ACTIVATION_GELU_ERF = 4,
+    FILIGREE_ACTIVATION_SILU = 5
+};
+
+/*
+ * Columns of B (or tokens) that one work item covers. A tile row and an accumulator row hold the panel's width
+ * rounded up to 16 floats.
+ */
+#define FILIGREE_SPMM_PANEL 64
+
+/*
+ * The header of a packed sparse matrix A (rows x cols, f32); offsets are bytes from the header's own address, and
+ * every table starts at a multiple of 64. The same bytes feed the Java and the native kernels.
+ *
+ * Virtual rows. A row longer than the plan's limit is cut into segments of consecutive nonzeros. A virtual row is
+ * a whole row or one segment; virtual rows are numbered in row order. targets[v] is the row that v computes, or
+ * ~slot when v is a segment whose sum goes to partial slot `slot`; the segments of a row have consecutive slots
+ * in column order.
+ *
+ * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, virtual row by virtual row,
+ * in ascending column order lie the nonzeros: those of block k and virtual row v are entries
+ * row_starts[k * (virtual_rows + 1) + v] up to row_starts[k * (virtual_rows + 1) + v + 1]; columns[] counts from
+ * the start of the block.
+ *
+ * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the
+ * virtual rows chunk_starts[i] up to chunk_starts[i + 1]. After all those, and only when every one is done, come
+ * the items that combine: item panels * chunk_count + p * split_count + j adds up the slots of split row j for
+ * panel p, in slot order, and writes the row.
+ *
+ * Order of sums. acc = +0; acc = fma(a, b, acc) over the virtual row's nonzeros in column order. A split row is
+ * ((s0 + s1) + s2) + ... Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias,
+ * y = y + bias[row]; c = activation(y). With beta = 0, c is not read.
+ */
+typedef struct filigree_spmm_packed {
+    int64_t magic; /* FILIGREE_SPMM_MAGIC */
+    int64_t bytes; /* of the whole packed matrix, its 64 readable bytes at the end included */
+    int64_t rows;
+    int64_t cols;
+    int64_t nnz;
+    int64_t virtual_rows;
+    int64_t block_depth;
+    int64_t block_count;   /* 0 when cols is 0 */
+    int64_t tiled;         /* 1: a panel of a block of B is copied to scratch before use; 0: B is read in place
+                              (feature-major only, block_count <= 1) */
+    int64_t pass_rows;     /* virtual rows whose accumulators are in scratch at a time */
+    int64_t chunk_count;
+    int64_t split_count;   /* split rows */
+    int64_t partial_count; /* slots: segments of split rows */
+    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: tile, then accumulators */
+    int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
+                              FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
+    int32_t activation;
+    int64_t bias;         /* float[rows], or offset 0: none */
+    int64_t chunk_starts; /* int64[chunk_count + 1] */
+    int64_t targets;      /* int32[virtual_rows] */
+    int64_t splits;       /* int32[2 * split_count + 2]: row, first slot; ends in (rows, partial_count) */
+    int64_t row_starts;   /* int64[block_count * (virtual_rows + 1)] */
+    int64_t columns;      /* int32[nnz] */
+    int64_t values;       /* float[nnz] */
+} filigree_spmm_packed;
+
+#define FILIGREE_SPMM_MAGIC 0x316d6d7073676c66LL /* "flgspmm1" in little-endian memory */
+
+/*
+ * C = activation(alpha * A * B + beta * C + bias) over work items [begin, end), which must not cross from the
+ * first kind of item to the combining kind.
+ *
+ * b         f32, row-major, b_stride floats from row to row; its shape follows from the layout
+ * c         f32, row-major, c_stride floats from row to row
+ * n         columns of B and C, or tokens
+ * partials  float[partial_count][n rounded up to 64], shared by all calls of one run; may be null when
+ *           partial_count is 0
+ * scratch   scratch_bytes of this call alone, 64-byte aligned
+ */
+FILIGREE_API int32_t filigree_spmm_csr_f32_avx512(const filigree_spmm_packed *a, const float *b, int64_t b_stride,
+                                                  float *c, int64_t c_stride, int64_t n, float alpha, float beta,
+                                                  float *partials, int64_t begin, int64_t end, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
