@@ -5,6 +5,7 @@
  * native code. Faster backends come from other modules through
  * {@link dev.filigree.spi.KernelProvider}.
  */
+@SuppressWarnings("module") // the qualified export names a module that is built later
 module dev.filigree.kernels {
     requires static jdk.incubator.vector;
     requires static jdk.jfr;
@@ -13,6 +14,7 @@ module dev.filigree.kernels {
     exports dev.filigree.format;
     exports dev.filigree.spmm;
     exports dev.filigree.spi;
+    exports dev.filigree.internal to dev.filigree.bindings;
 
     uses dev.filigree.spi.KernelProvider;
 }

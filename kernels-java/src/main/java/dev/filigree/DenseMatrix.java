@@ -1,5 +1,6 @@
 package dev.filigree;
 
+import dev.filigree.internal.Operands;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -19,10 +20,12 @@ public final class DenseMatrix {
     /** Alignment that off-heap matrices made by this class have: a cache line, the widest vector. */
     private static final long ALIGNMENT = 64;
 
-    /** Never started: it is "another thread", to ask a segment whether it is confined. */
-    private static final Thread STRANGER = new Thread(() -> {}, "filigree-confinement-probe");
+    static {
+        Operands.install(matrix -> matrix.shareable);
+    }
 
     private final MemorySegment data;
+    /** What worker threads use while the caller waits: an alias of a confined segment, else the segment itself. */
     private final MemorySegment shareable;
     private final Memory memory;
     private final DType dtype;
@@ -130,7 +133,7 @@ public final class DenseMatrix {
     }
 
     private static MemorySegment shareable(MemorySegment data) {
-        if (!data.isNative() || data.isAccessibleBy(STRANGER)) {
+        if (!data.isNative() || !Operands.isConfined(data)) {
             return data;
         }
         try {
@@ -145,14 +148,6 @@ public final class DenseMatrix {
     /** The elements, from the first to the last. */
     public MemorySegment data() {
         return data;
-    }
-
-    /**
-     * The segment that worker threads may use while the caller waits for them: an alias of a segment confined to
-     * the caller, otherwise {@link #data()}.
-     */
-    MemorySegment shareable() {
-        return shareable;
     }
 
     /** Where the elements live. */

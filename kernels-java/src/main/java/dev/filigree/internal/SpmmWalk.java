@@ -1,0 +1,229 @@
+package dev.filigree.internal;
+
+import static dev.filigree.spi.SpmmFormat.LANES;
+import static dev.filigree.spi.SpmmFormat.PANEL;
+import static dev.filigree.spi.SpmmFormat.field;
+
+import dev.filigree.spi.SpmmFormat;
+import dev.filigree.spi.SpmmKernel;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * SpMM over packed CSR in Java: {@code C = act(alpha * A * B + beta * C + bias)}. This class walks panels, passes,
+ * blocks and rows as {@code filigree.h} prescribes; a subclass supplies what happens to one row, with vectors or
+ * without.
+ *
+ * <p>Scratch holds the tile ({@code blockDepth} rows of B, as wide as the panel rounded up to 16 floats), then the
+ * accumulators of a pass, then one spare row.
+ */
+public abstract class SpmmWalk implements SpmmKernel {
+
+    /** Layout code of the packed format. */
+    private static final int TOKEN_MAJOR = 1;
+
+    /** For subclasses. */
+    protected SpmmWalk() {}
+
+    /** acc[0, padded) += sum of value * tile row over {@code count} entries, in order. */
+    protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count,
+        MemorySegment scratch, int padded, long accAt);
+
+    /** acc[0, width) += sum of value * row of B over {@code count} entries, in order; B is read in place. */
+    protected abstract void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
+        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt);
+
+    /** Copies rows of B, {@code width} floats each, to the tile, and clears it up to {@code padded}. */
+    protected abstract void copyTile(
+        MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded);
+
+    /** sum[0, padded) += addend[0, padded). */
+    protected abstract void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded);
+
+    /**
+     * Finishes a row: {@code c = act(alpha * acc (+ beta * c) (+ bias))} for {@code width} elements; reads c when
+     * beta is not 0, and adds the bias when {@code biased}.
+     */
+    protected abstract void finish(MemorySegment acc, long accAt, int width, float alpha, float beta,
+        boolean biased, float bias, int activation, MemorySegment c, long cAt);
+
+    @Override
+    public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
+            float alpha, float beta, MemorySegment partials, long begin, long end, MemorySegment scratch) {
+        long chunks = field(packed, SpmmFormat.CHUNK_COUNT);
+        long combineFrom = SpmmFormat.panels(n) * chunks;
+        if (begin >= combineFrom) {
+            long splits = field(packed, SpmmFormat.SPLIT_COUNT);
+            for (long item = begin - combineFrom; item < end - combineFrom; item++) {
+                combine(packed, c, cStride, n, alpha, beta, partials, item / splits, item % splits, scratch);
+            }
+            return;
+        }
+        long chunkStarts = field(packed, SpmmFormat.CHUNK_STARTS);
+        for (long item = begin; item < end; ) {
+            long chunk = item % chunks;
+            long chunkEnd = Math.min(chunks, chunk + (end - item));
+            panel(packed, b, bStride, c, cStride, n, alpha, beta, partials, (int) (item / chunks),
+                longAt(packed, chunkStarts, chunk), longAt(packed, chunkStarts, chunkEnd), scratch);
+            item += chunkEnd - chunk;
+        }
+    }
+
+    /** Virtual rows [vBegin, vEnd) of one panel. */
+    private void panel(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
+            float alpha, float beta, MemorySegment partials, int panel, long vBegin, long vEnd,
+            MemorySegment scratch) {
+        boolean tiled = field(packed, SpmmFormat.TILED) == 1;
+        long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
+        long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+        long passRows = field(packed, SpmmFormat.PASS_ROWS);
+        int width = Math.min(PANEL, n - panel * PANEL);
+        int padded = padded(width);
+        long accAt = accumulatorsAt(packed);
+        long rowBytes = (long) Float.BYTES * padded;
+        for (long v = vBegin; v < vEnd; v += passRows) {
+            long vPass = Math.min(vEnd, v + passRows);
+            scratch.asSlice(accAt, (vPass - v) * rowBytes).fill((byte) 0);
+            for (long block = 0; block < blocks; block++) {
+                if (tiled && (blocks > 1 || v == vBegin)) {
+                    fillTile(packed, b, bStride, panel, block * depth, width, padded, scratch);
+                }
+                accumulateBlock(
+                    packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
+            }
+            for (long row = v; row < vPass; row++) {
+                finishVirtualRow(packed, row, scratch, accAt + (row - v) * rowBytes, c, cStride, n, alpha, beta,
+                    partials, panel, width, padded);
+            }
+        }
+    }
+
+    private void fillTile(MemorySegment packed, MemorySegment b, long bStride, int panel, long firstRow, int width,
+            int padded, MemorySegment scratch) {
+        int depth = (int) Math.min(field(packed, SpmmFormat.BLOCK_DEPTH),
+            field(packed, SpmmFormat.COLS) - firstRow);
+        long first = (long) panel * PANEL;
+        if (SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR) {
+            transposeTile(b, first, bStride, firstRow, depth, scratch, width, padded);
+        } else {
+            copyTile(b, Float.BYTES * (firstRow * bStride + first), Float.BYTES * bStride, depth, scratch, width,
+                padded);
+        }
+    }
+
+    /** Tile row k becomes column {@code firstRow + k} of the panel's tokens. */
+    private static void transposeTile(MemorySegment x, long firstToken, long xStride, long firstRow, int depth,
+            MemorySegment scratch, int width, int padded) {
+        if (width < padded) {
+            scratch.asSlice(0, (long) Float.BYTES * padded * depth).fill((byte) 0);
+        }
+        for (int token = 0; token < width; token++) {
+            long from = Float.BYTES * ((firstToken + token) * xStride + firstRow);
+            for (int k = 0; k < depth; k++) {
+                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + token),
+                    x.get(ValueLayout.JAVA_FLOAT, from + (long) Float.BYTES * k));
+            }
+        }
+    }
+
+    private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
+            long block, long vBegin, long vEnd, int width, int padded, long accAt, MemorySegment scratch) {
+        long startsAt = field(packed, SpmmFormat.ROW_STARTS)
+            + Long.BYTES * (block * (field(packed, SpmmFormat.VIRTUAL_ROWS) + 1));
+        long columnsAt = field(packed, SpmmFormat.COLUMNS);
+        long valuesAt = field(packed, SpmmFormat.VALUES);
+        long bAt = Float.BYTES * (long) panel * PANEL;
+        long rowBytes = (long) Float.BYTES * padded;
+        long from = longAt(packed, startsAt, vBegin);
+        for (long v = vBegin; v < vEnd; v++) {
+            long to = longAt(packed, startsAt, v + 1);
+            int count = (int) (to - from);
+            long at = Integer.BYTES * from;
+            long acc = accAt + (v - vBegin) * rowBytes;
+            if (tiled) {
+                accumulate(packed, columnsAt + at, valuesAt + at, count, scratch, padded, acc);
+            } else {
+                accumulateInPlace(packed, columnsAt + at, valuesAt + at, count, b, bAt, Float.BYTES * bStride,
+                    scratch, width, acc);
+            }
+            from = to;
+        }
+    }
+
+    private void finishVirtualRow(MemorySegment packed, long v, MemorySegment scratch, long accAt, MemorySegment c,
+            long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
+            int padded) {
+        int target = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.TARGETS) + Integer.BYTES * v);
+        if (target < 0) {
+            long at = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
+            MemorySegment.copy(scratch, accAt, partials, at, (long) Float.BYTES * padded);
+        } else {
+            finishRow(packed, target, scratch, accAt, c, cStride, alpha, beta, panel, width);
+        }
+    }
+
+    private void finishRow(MemorySegment packed, int row, MemorySegment scratch, long accAt, MemorySegment c,
+            long cStride, float alpha, float beta, int panel, int width) {
+        long biasAt = field(packed, SpmmFormat.BIAS);
+        boolean biased = biasAt != 0;
+        float bias = biased ? packed.get(ValueLayout.JAVA_FLOAT, biasAt + (long) Float.BYTES * row) : 0f;
+        int activation = SpmmFormat.intField(packed, SpmmFormat.ACTIVATION);
+        long first = (long) panel * PANEL;
+        if (SpmmFormat.intField(packed, SpmmFormat.LAYOUT) != TOKEN_MAJOR) {
+            finish(scratch, accAt, width, alpha, beta, biased, bias, activation, c,
+                Float.BYTES * (row * cStride + first));
+            return;
+        }
+        long spareAt = spareAt(packed);
+        long columnAt = Float.BYTES * (first * cStride + row);
+        long step = Float.BYTES * cStride;
+        if (beta != 0f) {
+            for (int t = 0; t < width; t++) {
+                scratch.set(ValueLayout.JAVA_FLOAT, spareAt + (long) Float.BYTES * t,
+                    c.get(ValueLayout.JAVA_FLOAT, columnAt + t * step));
+            }
+        }
+        finish(scratch, accAt, width, alpha, beta, biased, bias, activation, scratch, spareAt);
+        for (int t = 0; t < width; t++) {
+            c.set(ValueLayout.JAVA_FLOAT, columnAt + t * step,
+                scratch.get(ValueLayout.JAVA_FLOAT, spareAt + (long) Float.BYTES * t));
+        }
+    }
+
+    /** Adds up the slots of one split row, in order, and finishes the row. */
+    private void combine(MemorySegment packed, MemorySegment c, long cStride, int n, float alpha, float beta,
+            MemorySegment partials, long panel, long split, MemorySegment scratch) {
+        long splitAt = field(packed, SpmmFormat.SPLITS) + 2L * Integer.BYTES * split;
+        int row = packed.get(ValueLayout.JAVA_INT, splitAt);
+        int slot = packed.get(ValueLayout.JAVA_INT, splitAt + Integer.BYTES);
+        int slotEnd = packed.get(ValueLayout.JAVA_INT, splitAt + 3 * Integer.BYTES);
+        int width = (int) Math.min(PANEL, n - panel * PANEL);
+        int padded = padded(width);
+        long accAt = accumulatorsAt(packed);
+        long stride = Float.BYTES * SpmmFormat.partialStride(n);
+        long at = slot * stride + Float.BYTES * panel * PANEL;
+        MemorySegment.copy(partials, at, scratch, accAt, (long) Float.BYTES * padded);
+        for (int next = slot + 1; next < slotEnd; next++) {
+            at += stride;
+            add(partials, at, scratch, accAt, padded);
+        }
+        finishRow(packed, row, scratch, accAt, c, cStride, alpha, beta, (int) panel, width);
+    }
+
+    private static int padded(int width) {
+        return Math.ceilDiv(width, LANES) * LANES;
+    }
+
+    private static long accumulatorsAt(MemorySegment packed) {
+        return field(packed, SpmmFormat.TILED) == 0 ? 0
+            : field(packed, SpmmFormat.BLOCK_DEPTH) * PANEL * Float.BYTES;
+    }
+
+    private static long spareAt(MemorySegment packed) {
+        return accumulatorsAt(packed) + field(packed, SpmmFormat.PASS_ROWS) * PANEL * Float.BYTES;
+    }
+
+    private static long longAt(MemorySegment packed, long tableAt, long index) {
+        return packed.get(ValueLayout.JAVA_LONG, tableAt + Long.BYTES * index);
+    }
+}

@@ -1,0 +1,36 @@
+package dev.filigree.internal.scalar;
+
+import dev.filigree.Backend;
+import dev.filigree.DType;
+import dev.filigree.Refusal;
+import dev.filigree.spi.KernelInfo;
+import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.SpmmKernel;
+import java.util.List;
+import java.util.Optional;
+
+/** The kernels that run on every JVM. */
+public final class ScalarProvider implements KernelProvider {
+
+    private final SpmmKernel spmm = new SpmmScalar();
+
+    @Override
+    public Backend backend() {
+        return Backend.SCALAR;
+    }
+
+    @Override
+    public Optional<Refusal> refusal() {
+        return Optional.empty();
+    }
+
+    @Override
+    public List<KernelInfo> kernels() {
+        return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"));
+    }
+
+    @Override
+    public Optional<SpmmKernel> spmmF32() {
+        return Optional.of(spmm);
+    }
+}

@@ -1,0 +1,87 @@
+package dev.filigree.internal.scalar;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import dev.filigree.Activation;
+import dev.filigree.internal.SpmmWalk;
+import java.lang.foreign.MemorySegment;
+
+/** SpMM over packed CSR, one float at a time: runs everywhere, and is what the other kernels must equal. */
+final class SpmmScalar extends SpmmWalk {
+
+    static final String ID = "spmm_csr_f32_scalar";
+
+    private static final Activation[] ACTIVATIONS = Activation.values();
+
+    @Override
+    public String id() {
+        return ID;
+    }
+
+    @Override
+    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
+            int padded, long accAt) {
+        long rowBytes = (long) Float.BYTES * padded;
+        for (int p = 0; p < count; p++) {
+            long rowAt = packed.get(JAVA_INT, columnsAt + 4L * p) * rowBytes;
+            float value = packed.get(JAVA_FLOAT, valuesAt + 4L * p);
+            for (int j = 0; j < padded; j++) {
+                float sum = scratch.get(JAVA_FLOAT, accAt + 4L * j);
+                scratch.set(JAVA_FLOAT, accAt + 4L * j,
+                    Math.fma(value, scratch.get(JAVA_FLOAT, rowAt + 4L * j), sum));
+            }
+        }
+    }
+
+    @Override
+    protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
+            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt) {
+        for (int p = 0; p < count; p++) {
+            long rowAt = bAt + packed.get(JAVA_INT, columnsAt + 4L * p) * bRowBytes;
+            float value = packed.get(JAVA_FLOAT, valuesAt + 4L * p);
+            for (int j = 0; j < width; j++) {
+                float sum = scratch.get(JAVA_FLOAT, accAt + 4L * j);
+                scratch.set(JAVA_FLOAT, accAt + 4L * j, Math.fma(value, b.get(JAVA_FLOAT, rowAt + 4L * j), sum));
+            }
+        }
+    }
+
+    @Override
+    protected void copyTile(MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width,
+            int padded) {
+        for (int k = 0; k < depth; k++) {
+            long tileAt = 4L * k * padded;
+            for (int j = 0; j < width; j++) {
+                scratch.set(JAVA_FLOAT, tileAt + 4L * j, b.get(JAVA_FLOAT, bAt + k * bRowBytes + 4L * j));
+            }
+            for (int j = width; j < padded; j++) {
+                scratch.set(JAVA_FLOAT, tileAt + 4L * j, 0f);
+            }
+        }
+    }
+
+    @Override
+    protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
+        for (int j = 0; j < padded; j++) {
+            sum.set(JAVA_FLOAT, sumAt + 4L * j,
+                sum.get(JAVA_FLOAT, sumAt + 4L * j) + addend.get(JAVA_FLOAT, addendAt + 4L * j));
+        }
+    }
+
+    @Override
+    protected void finish(MemorySegment acc, long accAt, int width, float alpha, float beta, boolean biased,
+            float bias, int activation, MemorySegment c, long cAt) {
+        Activation function = ACTIVATIONS[activation];
+        for (int j = 0; j < width; j++) {
+            float y = alpha * acc.get(JAVA_FLOAT, accAt + 4L * j);
+            if (beta != 0f) {
+                y = Math.fma(beta, c.get(JAVA_FLOAT, cAt + 4L * j), y);
+            }
+            if (biased) {
+                y += bias;
+            }
+            c.set(JAVA_FLOAT, cAt + 4L * j, ScalarMath.activate(function, y));
+        }
+    }
+}

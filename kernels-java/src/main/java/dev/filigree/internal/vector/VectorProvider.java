@@ -1,0 +1,40 @@
+package dev.filigree.internal.vector;
+
+import dev.filigree.Backend;
+import dev.filigree.DType;
+import dev.filigree.Refusal;
+import dev.filigree.spi.KernelInfo;
+import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.SpmmKernel;
+import java.util.List;
+import java.util.Optional;
+
+/** The Vector API kernels; created only where module {@code jdk.incubator.vector} is present. */
+public final class VectorProvider implements KernelProvider {
+
+    private final SpmmKernel spmm = new SpmmVector();
+
+    /** Created by name. */
+    public VectorProvider() {}
+
+    @Override
+    public Backend backend() {
+        return Backend.VECTOR;
+    }
+
+    @Override
+    public Optional<Refusal> refusal() {
+        return Optional.empty();
+    }
+
+    @Override
+    public List<KernelInfo> kernels() {
+        return List.of(new KernelInfo(
+            SpmmVector.ID, "spmm", DType.F32, "java-" + Species.F32.vectorBitSize(), SpmmVector.TILE));
+    }
+
+    @Override
+    public Optional<SpmmKernel> spmmF32() {
+        return Optional.of(spmm);
+    }
+}

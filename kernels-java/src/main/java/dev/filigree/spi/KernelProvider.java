@@ -1,0 +1,37 @@
+package dev.filigree.spi;
+
+import dev.filigree.Backend;
+import dev.filigree.Refusal;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A backend's implementation, found through {@link java.util.ServiceLoader}. At most one for each
+ * {@link Backend}. Creating a provider must not fail: what is missing is told by {@link #refusal()}, and then no
+ * other method but {@link #backend()} is called. Implementations are thread-safe.
+ */
+public interface KernelProvider {
+
+    /** The backend that this provider implements. */
+    Backend backend();
+
+    /** Why the kernels cannot run here; empty when they can. The answer does not change. */
+    Optional<Refusal> refusal();
+
+    /** All kernels that this machine can run, for {@code info} and for tests that must reach every one. */
+    List<KernelInfo> kernels();
+
+    /** SpMM in f32 on host operands, where the backend has it. */
+    default Optional<SpmmKernel> spmmF32() {
+        return Optional.empty();
+    }
+
+    /** SpMM in f32 on a device, where the backend is one. */
+    default Optional<SpmmDeviceKernel> spmmF32OnDevice() {
+        return Optional.empty();
+    }
+
+    /** Asks the operating system for huge pages behind native memory that is about to be filled; may do nothing. */
+    default void adviseHugePages(MemorySegment memory) {}
+}

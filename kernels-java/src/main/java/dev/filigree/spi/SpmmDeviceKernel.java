@@ -1,0 +1,22 @@
+package dev.filigree.spi;
+
+import dev.filigree.Stream;
+import java.lang.foreign.MemorySegment;
+
+/** SpMM in f32 on a device: operands and packed matrix lie in the device's memory. Thread-safe. */
+public interface SpmmDeviceKernel {
+
+    /** The kernel's id, as in {@link KernelInfo}. */
+    String id();
+
+    /** The device that it runs on. */
+    Device device();
+
+    /**
+     * Submits the whole product to a stream and returns; parameters as in {@link SpmmKernel}.
+     *
+     * @throws dev.filigree.NativeException if the submission fails
+     */
+    void launch(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
+        float alpha, float beta, Stream stream);
+}

@@ -1,0 +1,48 @@
+package dev.filigree.spmm;
+
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Memory;
+import dev.filigree.Stream;
+import dev.filigree.internal.Operands;
+
+/** Runs a packed matrix somewhere; owns what it needs for that. */
+sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExecutor {
+
+    /**
+     * Checks the operands of a run and returns n.
+     *
+     * @throws IllegalArgumentException naming the operand
+     */
+    int check(SpmmPlan plan, DenseMatrix b, DenseMatrix c);
+
+    /** Runs checked operands to the end; n is at least 1. */
+    void run(float alpha, DenseMatrix b, float beta, DenseMatrix c, int n);
+
+    /** Submits checked operands to a stream. */
+    void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n);
+
+    @Override
+    void close();
+
+    /** The checks that do not depend on where the plan runs. */
+    static int checkOperands(SpmmPlan plan, Memory memory, DenseMatrix b, DenseMatrix c) {
+        boolean tokens = plan.layout() == Layout.TOKEN_MAJOR;
+        String input = tokens ? "x" : "b";
+        String output = tokens ? "y" : "c";
+        Operands.requireKind(input, b, DType.F32, memory);
+        Operands.requireKind(output, c, DType.F32, memory);
+        int n = tokens ? b.rows() : b.cols();
+        if (tokens) {
+            Operands.requireShape(input, b, n, plan.cols(), "tokens x columns of A");
+            Operands.requireShape(output, c, n, plan.rows(), "tokens x rows of A");
+        } else {
+            Operands.requireShape(input, b, plan.cols(), n, "columns of A x N");
+            Operands.requireShape(output, c, plan.rows(), n, "rows of A x N");
+        }
+        Operands.requireUsable(input, b);
+        Operands.requireUsable(output, c);
+        Operands.requireWritable(output, c, input, b);
+        return n;
+    }
+}

@@ -1,0 +1,39 @@
+package dev.filigree.spmm;
+
+import dev.filigree.format.CsrMatrix;
+
+/**
+ * Sparse-dense matrix multiplication in f32.
+ *
+ * <pre>{@code
+ * try (SpmmPlan plan = Spmm.plan(weights)) {
+ *     plan.run(b, c); // c = weights * b
+ * }
+ * }</pre>
+ */
+public final class Spmm {
+
+    private Spmm() {}
+
+    /**
+     * Plans {@code C = A * B} with the {@linkplain SpmmOptions#defaults() default options}.
+     *
+     * @param a the sparse matrix, M x K; the plan keeps what it needs of it
+     */
+    public static SpmmPlan plan(CsrMatrix a) {
+        return plan(a, SpmmOptions.defaults());
+    }
+
+    /**
+     * Inspects a matrix, picks a kernel and packs the matrix for it.
+     *
+     * @param a the sparse matrix, M x K; the plan keeps what it needs of it
+     * @param options layout, epilogue, backend and worker team
+     * @throws IllegalArgumentException if the bias does not have M values, or the matrix is too large to pack
+     * @throws UnsupportedOperationException if the backend that the options or {@code -Dfiligree.backend} demand
+     *     cannot be used
+     */
+    public static SpmmPlan plan(CsrMatrix a, SpmmOptions options) {
+        return SpmmPlan.create(a, options);
+    }
+}

@@ -1,0 +1,96 @@
+package dev.filigree.spmm;
+
+import dev.filigree.Activation;
+import dev.filigree.Backend;
+import dev.filigree.Workers;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * What a plan for SpMM is asked for. Immutable: each method returns changed options.
+ */
+public final class SpmmOptions {
+
+    private static final SpmmOptions DEFAULTS =
+        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null);
+
+    private final Layout layout;
+    private final Activation activation;
+    private final float[] bias;
+    private final Backend backend;
+    private final Workers workers;
+
+    private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers) {
+        this.layout = layout;
+        this.activation = activation;
+        this.bias = bias;
+        this.backend = backend;
+        this.workers = workers;
+    }
+
+    /** Feature-major, no bias, no activation, the fastest backend, the process's {@link Workers#shared() team}. */
+    public static SpmmOptions defaults() {
+        return DEFAULTS;
+    }
+
+    /** The same options with another layout of the dense operands. */
+    public SpmmOptions layout(Layout newLayout) {
+        return new SpmmOptions(Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers);
+    }
+
+    /** The same options with a function applied to each element of the result. */
+    public SpmmOptions activation(Activation newActivation) {
+        return new SpmmOptions(layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers);
+    }
+
+    /**
+     * The same options with a value added to each element of a row of A * B (a column of X * A^T).
+     *
+     * @param newBias one value a row of A; copied
+     */
+    public SpmmOptions bias(float[] newBias) {
+        return new SpmmOptions(layout, activation, newBias.clone(), backend, workers);
+    }
+
+    /** The same options, for one backend and no other: planning fails where it cannot be used. */
+    public SpmmOptions backend(Backend newBackend) {
+        return new SpmmOptions(
+            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers);
+    }
+
+    /** The same options, to run on a given team, which must stay open as long as the plan. */
+    public SpmmOptions workers(Workers newWorkers) {
+        return new SpmmOptions(layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"));
+    }
+
+    /** How the dense operands lie in memory. */
+    public Layout layout() {
+        return layout;
+    }
+
+    /** The function applied to each element of the result. */
+    public Activation activation() {
+        return activation;
+    }
+
+    /** A copy of the bias, if there is one. */
+    public Optional<float[]> bias() {
+        return Optional.ofNullable(bias).map(float[]::clone);
+    }
+
+    /** The backend demanded, if any. */
+    public Optional<Backend> backend() {
+        return Optional.ofNullable(backend);
+    }
+
+    /** The team that runs the plan. */
+    public Workers workers() {
+        return workers == null ? Workers.shared() : workers;
+    }
+
+    @Override
+    public String toString() {
+        return "SpmmOptions[" + layout + ", activation " + activation + (bias == null ? "" : ", bias")
+            + (backend == null ? "" : ", backend " + backend.id()) + "]";
+    }
+}

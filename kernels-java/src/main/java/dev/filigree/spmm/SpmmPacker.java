@@ -1,0 +1,318 @@
+package dev.filigree.spmm;
+
+import static dev.filigree.spi.SpmmFormat.ALIGNMENT;
+import static dev.filigree.spi.SpmmFormat.PANEL;
+
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spi.SpmmFormat;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.function.Consumer;
+
+/**
+ * Packs a CSR matrix for the SpMM kernels of every backend: cuts long rows, chooses the blocks of columns and the
+ * work items, and writes the block that {@link SpmmFormat} describes. Time and memory are linear in the nonzeros
+ * and rows.
+ */
+final class SpmmPacker {
+
+    /** No work item may hold more than this share of the work, so that a team of any sensible size is even. */
+    private static final int MAX_SHARE = 64;
+    /** Shorter segments than this cost more in combining than they win in balance. */
+    private static final long MIN_SEGMENT = 64;
+    /** What a virtual row costs beside its nonzeros, in nonzeros: accumulators, epilogue, loop overhead. */
+    private static final int ROW_COST = 8;
+
+    /** A panel of B is copied to scratch when each of its rows is used this often; less does not pay the copy. */
+    private static final int MIN_REUSE = 8;
+    /** Nonzeros that a virtual row should have in a block, to pay for its accumulators' round trip to scratch. */
+    private static final int ROW_NONZEROS_IN_BLOCK = 24;
+    /** Smallest and largest rows of a tile: 16 KiB, half of a first-level cache, and 256 KiB in the second. */
+    private static final long MIN_DEPTH = 64;
+    private static final long MAX_DEPTH = 1024;
+    /** More blocks than this make the table of row starts outgrow the nonzeros of a very sparse matrix. */
+    private static final long MAX_BLOCKS = 64;
+    /** Accumulators of a pass: 256 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
+    private static final long PASS_ROWS_BLOCKED = 1024;
+    private static final long PASS_ROWS_SINGLE = 32;
+
+    private final CsrMatrix a;
+    private final Layout layout;
+    private final MemorySegment offsets;
+    private final MemorySegment columns;
+    private final long segmentLimit;
+    private long virtualRows;
+    private int splitCount;
+    private long partialCount;
+    private long blockDepth;
+    private long blockCount;
+    private boolean tiled;
+
+    private SpmmPacker(CsrMatrix a, Layout layout) {
+        this.a = a;
+        this.layout = layout;
+        offsets = a.rowOffsets();
+        columns = a.columns();
+        segmentLimit = Math.max(MIN_SEGMENT, Math.ceilDiv(a.nnz(), MAX_SHARE));
+    }
+
+    /**
+     * Packs a matrix.
+     *
+     * @param bias one value a row, or null
+     * @param arena owns the result
+     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @throws IllegalArgumentException if the matrix has more virtual rows than an int can count
+     */
+    static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
+            Consumer<MemorySegment> beforeFill) {
+        SpmmPacker packer = new SpmmPacker(a, layout);
+        packer.countVirtualRows();
+        packer.chooseBlocks();
+        return packer.write(activation, bias, arena, beforeFill);
+    }
+
+    private long rowLength(int row) {
+        return offset(row + 1L) - offset(row);
+    }
+
+    private long offset(long row) {
+        return offsets.getAtIndex(ValueLayout.JAVA_LONG, row);
+    }
+
+    private long segments(int row) {
+        return Math.max(1, Math.ceilDiv(rowLength(row), segmentLimit));
+    }
+
+    private void countVirtualRows() {
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            virtualRows += segments;
+            if (segments > 1) {
+                splitCount++;
+                partialCount += segments;
+            }
+        }
+        if (virtualRows > Integer.MAX_VALUE - 8) {
+            throw new IllegalArgumentException(
+                a + " has " + virtualRows + " work rows, more than " + (Integer.MAX_VALUE - 8));
+        }
+    }
+
+    private void chooseBlocks() {
+        long k = a.cols();
+        if (k == 0) {
+            return;
+        }
+        boolean reused = a.nnz() / k >= MIN_REUSE;
+        tiled = reused || layout == Layout.TOKEN_MAJOR;
+        if (!tiled) {
+            blockDepth = k;
+            blockCount = 1;
+            return;
+        }
+        double rowNonzeros = Math.max(1e-9, (double) a.nnz() / Math.max(1, virtualRows));
+        long wanted = (long) Math.min(MAX_DEPTH, Math.ceil(ROW_NONZEROS_IN_BLOCK / rowNonzeros * k));
+        long depth = Math.clamp(Math.ceilDiv(wanted, MIN_DEPTH) * MIN_DEPTH, MIN_DEPTH, MAX_DEPTH);
+        long blocks = Math.min(MAX_BLOCKS, Math.ceilDiv(k, depth));
+        blockDepth = Math.ceilDiv(k, blocks);
+        blockCount = Math.ceilDiv(k, blockDepth);
+    }
+
+    private MemorySegment write(int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {
+        long[] chunks = chunkStarts();
+        Cursor cursor = new Cursor(SpmmFormat.HEADER_BYTES);
+        long biasAt = bias == null ? 0 : cursor.table(a.rows(), Float.BYTES);
+        long chunksAt = cursor.table(chunks.length, Long.BYTES);
+        long targetsAt = cursor.table(virtualRows, Integer.BYTES);
+        long splitsAt = cursor.table(2L * splitCount + 2, Integer.BYTES);
+        long startsAt = cursor.table(blockCount * (virtualRows + 1), Long.BYTES);
+        long columnsAt = cursor.table(a.nnz(), Integer.BYTES);
+        long valuesAt = cursor.table(a.nnz(), Float.BYTES);
+        long bytes = cursor.position + SpmmFormat.TAIL;
+
+        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
+        beforeFill.accept(packed);
+        long passRows = blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
+        passRows = Math.clamp(virtualRows, 1, passRows);
+        long tileBytes = tiled ? blockDepth * PANEL * Float.BYTES : 0;
+        set(packed, SpmmFormat.MAGIC, SpmmFormat.MAGIC_VALUE);
+        set(packed, SpmmFormat.BYTES, bytes);
+        set(packed, SpmmFormat.ROWS, a.rows());
+        set(packed, SpmmFormat.COLS, a.cols());
+        set(packed, SpmmFormat.NNZ, a.nnz());
+        set(packed, SpmmFormat.VIRTUAL_ROWS, virtualRows);
+        set(packed, SpmmFormat.BLOCK_DEPTH, blockDepth);
+        set(packed, SpmmFormat.BLOCK_COUNT, blockCount);
+        set(packed, SpmmFormat.TILED, tiled ? 1 : 0);
+        set(packed, SpmmFormat.PASS_ROWS, passRows);
+        set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
+        set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
+        set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
+        // One spare row after the accumulators: token-major results pass through it.
+        set(packed, SpmmFormat.SCRATCH_BYTES, tileBytes + (passRows + 1) * PANEL * Float.BYTES);
+        packed.set(ValueLayout.JAVA_INT, SpmmFormat.LAYOUT, layout.code());
+        packed.set(ValueLayout.JAVA_INT, SpmmFormat.ACTIVATION, activation);
+        set(packed, SpmmFormat.BIAS, biasAt);
+        set(packed, SpmmFormat.CHUNK_STARTS, chunksAt);
+        set(packed, SpmmFormat.TARGETS, targetsAt);
+        set(packed, SpmmFormat.SPLITS, splitsAt);
+        set(packed, SpmmFormat.ROW_STARTS, startsAt);
+        set(packed, SpmmFormat.COLUMNS, columnsAt);
+        set(packed, SpmmFormat.VALUES, valuesAt);
+        if (bias != null) {
+            MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
+        }
+        MemorySegment.copy(chunks, 0, packed, ValueLayout.JAVA_LONG, chunksAt, chunks.length);
+        writeTargets(packed, targetsAt, splitsAt);
+        if (blockCount == 1) {
+            writeOneBlock(packed, startsAt, columnsAt, valuesAt);
+        } else if (blockCount > 1) {
+            writeBlocks(packed, startsAt, columnsAt, valuesAt);
+        }
+        return packed;
+    }
+
+    private static void set(MemorySegment packed, long field, long value) {
+        packed.set(ValueLayout.JAVA_LONG, field, value);
+    }
+
+    /** Groups virtual rows so that none but a single row costs more than its share. */
+    private long[] chunkStarts() {
+        long total = a.nnz() + ROW_COST * virtualRows;
+        long limit = Math.max(1, total / MAX_SHARE);
+        long[] starts = new long[2 * MAX_SHARE + 2];
+        int count = 0;
+        long chunkCost = 0;
+        long v = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            for (long s = 0; s < segments; s++, v++) {
+                long cost = segmentEnd(row, s, segments) - segmentBegin(row, s, segments) + ROW_COST;
+                if (chunkCost > 0 && chunkCost + cost > limit) {
+                    if (count + 2 > starts.length) {
+                        starts = Arrays.copyOf(starts, starts.length * 2);
+                    }
+                    starts[++count] = v;
+                    chunkCost = 0;
+                }
+                chunkCost += cost;
+            }
+        }
+        if (v > 0) {
+            starts = count + 2 > starts.length ? Arrays.copyOf(starts, count + 2) : starts;
+            starts[++count] = v;
+        }
+        return Arrays.copyOf(starts, count + 1);
+    }
+
+    private long segmentBegin(int row, long segment, long segments) {
+        return offset(row) + rowLength(row) * segment / segments;
+    }
+
+    private long segmentEnd(int row, long segment, long segments) {
+        return segmentBegin(row, segment + 1, segments);
+    }
+
+    private void writeTargets(MemorySegment packed, long targetsAt, long splitsAt) {
+        long v = 0;
+        int slot = 0;
+        long split = splitsAt;
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            if (segments == 1) {
+                packed.set(ValueLayout.JAVA_INT, targetsAt + Integer.BYTES * v++, row);
+                continue;
+            }
+            packed.set(ValueLayout.JAVA_INT, split, row);
+            packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
+            split += 2 * Integer.BYTES;
+            for (long s = 0; s < segments; s++) {
+                packed.set(ValueLayout.JAVA_INT, targetsAt + Integer.BYTES * v++, ~slot++);
+            }
+        }
+        packed.set(ValueLayout.JAVA_INT, split, a.rows());
+        packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
+    }
+
+    private void writeOneBlock(MemorySegment packed, long startsAt, long columnsAt, long valuesAt) {
+        long v = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            for (long s = 0; s < segments; s++) {
+                set(packed, startsAt + Long.BYTES * v++, segmentBegin(row, s, segments));
+            }
+        }
+        set(packed, startsAt + Long.BYTES * v, a.nnz());
+        MemorySegment.copy(columns, 0, packed, columnsAt, a.nnz() * Integer.BYTES);
+        MemorySegment.copy(a.values(), 0, packed, valuesAt, a.nnz() * Float.BYTES);
+    }
+
+    /** Counting sort by block: count, prefix sums, then scatter; virtual rows are visited in order both times. */
+    private void writeBlocks(MemorySegment packed, long startsAt, long columnsAt, long valuesAt) {
+        long stride = virtualRows + 1;
+        int depth = (int) blockDepth;
+        long v = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            for (long s = 0; s < segments; s++, v++) {
+                long end = segmentEnd(row, s, segments);
+                for (long p = segmentBegin(row, s, segments); p < end; p++) {
+                    long at = startsAt + Long.BYTES * (column(p) / depth * stride + v);
+                    set(packed, at, packed.get(ValueLayout.JAVA_LONG, at) + 1);
+                }
+            }
+        }
+        long sum = 0;
+        for (long block = 0; block < blockCount; block++) {
+            long at = startsAt + Long.BYTES * block * stride;
+            for (long i = 0; i < virtualRows; i++, at += Long.BYTES) {
+                long count = packed.get(ValueLayout.JAVA_LONG, at);
+                set(packed, at, sum);
+                sum += count;
+            }
+            set(packed, at, sum);
+        }
+        MemorySegment values = a.values();
+        long[] next = new long[(int) blockCount];
+        v = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            for (long s = 0; s < segments; s++, v++) {
+                for (int block = 0; block < next.length; block++) {
+                    next[block] = packed.get(ValueLayout.JAVA_LONG, startsAt + Long.BYTES * (block * stride + v));
+                }
+                long end = segmentEnd(row, s, segments);
+                for (long p = segmentBegin(row, s, segments); p < end; p++) {
+                    int column = column(p);
+                    int block = column / depth;
+                    long to = next[block]++;
+                    packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * to, column - block * depth);
+                    packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * to,
+                        values.getAtIndex(ValueLayout.JAVA_FLOAT, p));
+                }
+            }
+        }
+    }
+
+    private int column(long entry) {
+        return columns.getAtIndex(ValueLayout.JAVA_INT, entry);
+    }
+
+    /** Places tables one after the other, each at the format's alignment. */
+    private static final class Cursor {
+        private long position;
+
+        Cursor(long position) {
+            this.position = position;
+        }
+
+        long table(long elements, long elementBytes) {
+            long at = Math.ceilDiv(position, ALIGNMENT) * ALIGNMENT;
+            position = Math.addExact(at, Math.multiplyExact(elements, elementBytes));
+            return at;
+        }
+    }
+}

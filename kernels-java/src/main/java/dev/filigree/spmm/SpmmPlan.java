@@ -1,0 +1,257 @@
+package dev.filigree.spmm;
+
+import dev.filigree.Backend;
+import dev.filigree.DenseMatrix;
+import dev.filigree.PlanExplanation;
+import dev.filigree.Refusal;
+import dev.filigree.Stream;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.internal.Gate;
+import dev.filigree.internal.LeakReport;
+import dev.filigree.internal.Telemetry;
+import dev.filigree.spi.Backends;
+import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.SpmmDeviceKernel;
+import dev.filigree.spi.SpmmFormat;
+import dev.filigree.spi.SpmmKernel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * A sparse matrix A (M x K, f32), packed for one kernel, ready to be multiplied with many dense operands:
+ *
+ * <p>{@link Layout#FEATURE_MAJOR}: {@code C = act(alpha * A * B + beta * C + bias)}, B is K x N, C is M x N, the
+ * bias has one value a row.
+ *
+ * <p>{@link Layout#TOKEN_MAJOR}: {@code Y = act(alpha * X * A^T + beta * Y + bias)}, X is N x K, Y is N x M.
+ *
+ * <p>N may differ from run to run. A stored zero is multiplied like any value; an element that is not stored never
+ * meets its operand, so it cannot turn an infinity into a NaN. With {@code beta = 0} the output is not read. The
+ * result of a run has the same bits on every host backend and for every team size.
+ *
+ * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says.
+ * Warm runs allocate nothing. {@link #close()} gives the packed matrix back.
+ */
+public final class SpmmPlan implements AutoCloseable {
+
+    private static final String OPERATION = "spmm";
+
+    private final int rows;
+    private final int cols;
+    private final long nnz;
+    private final Layout layout;
+    private final Executor executor;
+    private final PlanExplanation explanation;
+    private final Gate gate;
+    private final LeakReport leakReport;
+
+    private SpmmPlan(CsrMatrix a, Layout layout, Executor executor, PlanExplanation explanation) {
+        rows = a.rows();
+        cols = a.cols();
+        nnz = a.nnz();
+        this.layout = layout;
+        this.executor = executor;
+        this.explanation = explanation;
+        gate = new Gate("the SpMM plan of " + a);
+        leakReport = LeakReport.watch(this, "SpmmPlan of " + a);
+    }
+
+    static SpmmPlan create(CsrMatrix a, SpmmOptions options) {
+        Objects.requireNonNull(a, "a");
+        Objects.requireNonNull(options, "options");
+        float[] bias = options.bias().orElse(null);
+        if (bias != null && bias.length != a.rows()) {
+            throw new IllegalArgumentException(
+                "bias has " + bias.length + " values, " + a + " needs one for each of its " + a.rows() + " rows");
+        }
+        Object event = Telemetry.beginPlan();
+        var selection = Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf);
+        KernelProvider provider = selection.provider();
+        // Shared: every worker reads it, and close() may come from any thread.
+        Arena arena = Arena.ofShared();
+        try {
+            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena,
+                provider::adviseHugePages);
+            PlanExplanation explanation = explain(a, options.layout(), packed, provider.backend(),
+                selection.kernel().id(), selection.passedOver());
+            Executor executor = selection.kernel().executor(packed, arena, options);
+            Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
+            return new SpmmPlan(a, options.layout(), executor, explanation);
+        } catch (Throwable t) {
+            arena.close();
+            throw t;
+        }
+    }
+
+    /** What a backend offers: a kernel on the host or on a device. */
+    private sealed interface Offer {
+        String id();
+
+        /** Takes ownership of the arena unless it throws. */
+        Executor executor(MemorySegment packed, Arena arena, SpmmOptions options);
+    }
+
+    private record HostOffer(SpmmKernel kernel) implements Offer {
+        @Override
+        public String id() {
+            return kernel.id();
+        }
+
+        @Override
+        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
+            return new HostExecutor(kernel, packed, arena, options.layout(), options.workers());
+        }
+    }
+
+    private record DeviceOffer(SpmmDeviceKernel kernel) implements Offer {
+        @Override
+        public String id() {
+            return kernel.id();
+        }
+
+        @Override
+        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
+            Executor executor = new DeviceExecutor(kernel, packed);
+            arena.close();
+            return executor;
+        }
+    }
+
+    private static Optional<Offer> kernelOf(KernelProvider provider) {
+        Optional<Offer> host = provider.spmmF32().map(HostOffer::new);
+        return host.or(() -> provider.spmmF32OnDevice().map(DeviceOffer::new));
+    }
+
+    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, Backend backend,
+            String kernel, List<Refusal> refusals) {
+        long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
+        String format = "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
+            + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
+            + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " row groups, "
+            + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
+            + (SpmmFormat.field(packed, SpmmFormat.TILED) == 1 ? "copied to tiles" : "read in place") + ", "
+            + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return new PlanExplanation(OPERATION, backend, kernel, format, packed.byteSize(),
+            SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES), 2.0 * a.nnz(),
+            (double) Float.BYTES * ((double) a.rows() + a.cols()), refusals);
+    }
+
+    /**
+     * Runs with {@code alpha = 1} and {@code beta = 0}.
+     *
+     * @param b the dense input, f32: K x N, or N x K when token-major
+     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
+     *     thread, or the output is read-only or overlaps the input; nothing is written then
+     * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
+     */
+    public void run(DenseMatrix b, DenseMatrix c) {
+        run(1f, b, 0f, c);
+    }
+
+    /**
+     * Runs with all factors. Operands in host memory, in any arena or on the heap, or both in the memory of the
+     * plan's device; the call returns when the output is complete.
+     *
+     * @param alpha factor of the product
+     * @param b the dense input, f32: K x N, or N x K when token-major
+     * @param beta factor of what the output holds; with 0 the output is not read
+     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
+     *     thread, or the output is read-only or overlaps the input; nothing is written then
+     * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
+     */
+    public void run(float alpha, DenseMatrix b, float beta, DenseMatrix c) {
+        gate.enter();
+        try {
+            int n = check(b, c);
+            Object event = Telemetry.beginRun();
+            if (n > 0 && rows > 0) {
+                executor.run(alpha, b, beta, c, n);
+            }
+            Telemetry.endRun(event, OPERATION, explanation.kernel(), n);
+        } finally {
+            gate.exit();
+        }
+    }
+
+    /**
+     * Submits a run to a stream and returns at once. The operands must stay as they are until the stream has
+     * completed it; {@link #close()} waits for it.
+     *
+     * @param stream a stream of the plan's device
+     * @param alpha factor of the product
+     * @param b the dense input in the device's memory
+     * @param beta factor of what the output holds
+     * @param c the output in the device's memory
+     * @throws UnsupportedOperationException if the plan does not run on a device
+     * @throws IllegalArgumentException as for {@link #run(float, DenseMatrix, float, DenseMatrix)}, or if stream
+     *     and operands belong to different memories
+     * @throws IllegalStateException if the plan is closed
+     */
+    public void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c) {
+        Objects.requireNonNull(stream, "stream");
+        gate.enter();
+        try {
+            int n = check(b, c);
+            executor.runAsync(stream, alpha, b, beta, c, n);
+        } finally {
+            gate.exit();
+        }
+    }
+
+    private int check(DenseMatrix b, DenseMatrix c) {
+        Objects.requireNonNull(b, "b");
+        Objects.requireNonNull(c, "c");
+        return executor.check(this, b, c);
+    }
+
+    /** M, the rows of A. */
+    public int rows() {
+        return rows;
+    }
+
+    /** K, the columns of A. */
+    public int cols() {
+        return cols;
+    }
+
+    /** The stored elements of A. */
+    public long nnz() {
+        return nnz;
+    }
+
+    /** How the dense operands lie in memory. */
+    public Layout layout() {
+        return layout;
+    }
+
+    /** The backend that executes this plan. */
+    public Backend backend() {
+        return explanation.backend();
+    }
+
+    /** What was chosen, what bounds it, and what was passed over. */
+    public PlanExplanation explain() {
+        return explanation;
+    }
+
+    /** Waits for the runs in progress, then frees the packed matrix. A second call does nothing. */
+    @Override
+    public void close() {
+        if (gate.close()) {
+            leakReport.closed();
+            executor.close();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "SpmmPlan[" + rows + " x " + cols + ", " + nnz + " nonzeros, " + explanation.kernel()
+            + (gate.isClosed() ? ", closed]" : "]");
+    }
+}
