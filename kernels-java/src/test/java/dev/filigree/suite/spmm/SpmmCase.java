@@ -1,0 +1,246 @@
+package dev.filigree.suite.spmm;
+
+import dev.filigree.Activation;
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.Layout;
+import dev.filigree.spmm.SpmmOptions;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Locale;
+import java.util.SplittableRandom;
+
+/**
+ * One SpMM with everything that can vary, drawn from a seed; the same seed gives the same case everywhere.
+ *
+ * @param seed the seed
+ * @param a the sparse matrix
+ * @param n columns, or tokens
+ * @param layout of the dense operands
+ * @param activation of the epilogue
+ * @param bias one value a row, or null
+ * @param alpha factor of the product
+ * @param beta factor of the old output
+ * @param place where the dense operands live
+ * @param inputPadding floats between the rows of the input
+ * @param outputPadding floats between the rows of the output
+ */
+public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias,
+        float alpha, float beta, Place place, int inputPadding, int outputPadding) {
+
+    /** What lies between the rows of an output, and must still lie there afterwards. */
+    static final float GAP = 12345.678f;
+
+    /** Where dense operands can live. */
+    public enum Place {
+        /** An arena confined to the calling thread. */
+        CONFINED,
+        /** A shared arena. */
+        SHARED,
+        /** An arena that the garbage collector closes. */
+        AUTO,
+        /** Arrays on the heap. */
+        HEAP
+    }
+
+    /** How nonzeros are spread. */
+    private enum Pattern {
+        UNIFORM, DENSE_ROW, DENSE_COLUMN, POWER_LAW, BANDED, EMPTY, FULL
+    }
+
+    /** Sizes around every tail and block boundary: vectors of 4, 8, 16 lanes, panels of 64, tiles of 64 to 1024. */
+    private static final int[] COLUMNS = {0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33, 47, 48, 49, 63,
+        64, 65, 79, 80, 96, 100, 127, 128, 129, 130, 196, 257};
+    private static final int[] DEPTHS = {0, 1, 2, 15, 16, 63, 64, 65, 100, 128, 200, 257, 512, 700, 1025, 2100};
+    private static final int[] ROWS = {0, 1, 2, 3, 7, 16, 33, 64, 65, 100, 129, 300, 1030};
+
+    /** Draws a case. */
+    public static SpmmCase random(long seed) {
+        SplittableRandom random = new SplittableRandom(seed * 0x9e3779b97f4a7c15L + 1);
+        int rows = pick(random, ROWS);
+        int cols = pick(random, DEPTHS);
+        int n = pick(random, COLUMNS);
+        Pattern pattern = pick(random, Pattern.values());
+        double density = pattern == Pattern.FULL ? 1 : pick(random, new double[] {0.005, 0.05, 0.1, 0.3, 0.6});
+        // Big times big times dense would take the time of a hundred other cases.
+        while ((double) rows * cols * density * n > 2e7) {
+            rows = Math.max(1, rows / 2);
+        }
+        CsrMatrix a = matrix(random, rows, cols, pattern, density);
+        float[] bias = random.nextInt(3) == 0 ? values(random, rows) : null;
+        float alpha = random.nextBoolean() ? 1f : (float) random.nextDouble(-2, 2);
+        float beta = random.nextBoolean() ? 0f : (float) random.nextDouble(-2, 2);
+        return new SpmmCase(seed, a, n, pick(random, Layout.values()), pick(random, Activation.values()), bias,
+            alpha, beta, pick(random, Place.values()), random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
+            random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0);
+    }
+
+    /** A plain case for a given matrix: no bias, no activation, alpha 1, beta 0, packed operands. */
+    public static SpmmCase plain(CsrMatrix a, int n, Layout layout) {
+        return new SpmmCase(0, a, n, layout, Activation.NONE, null, 1f, 0f, Place.AUTO, 0, 0);
+    }
+
+    /** A random matrix with uniformly spread nonzeros. */
+    public static CsrMatrix uniform(long seed, int rows, int cols, double density) {
+        return matrix(new SplittableRandom(seed), rows, cols, Pattern.UNIFORM, density);
+    }
+
+    private static CsrMatrix matrix(SplittableRandom random, int rows, int cols, Pattern pattern, double density) {
+        long[] offsets = new long[rows + 1];
+        int[] columns = new int[64];
+        int nnz = 0;
+        int denseRow = rows == 0 ? -1 : random.nextInt(rows);
+        int denseColumn = cols == 0 ? -1 : random.nextInt(cols);
+        for (int r = 0; r < rows; r++) {
+            double rowDensity = switch (pattern) {
+                case EMPTY -> 0;
+                case FULL -> 1;
+                case POWER_LAW -> Math.min(1, density * 8 / (1 + r % 37));
+                case UNIFORM, BANDED, DENSE_COLUMN -> random.nextInt(10) == 0 ? 0 : density;
+                case DENSE_ROW -> r == denseRow ? 1 : density / 10;
+            };
+            for (int c = 0; c < cols; c++) {
+                boolean stored = switch (pattern) {
+                    case BANDED -> Math.abs((long) c * rows - (long) r * cols) < 8L * Math.max(rows, cols)
+                        && random.nextDouble() < 0.7;
+                    case DENSE_COLUMN -> c == denseColumn || random.nextDouble() < rowDensity;
+                    default -> random.nextDouble() < rowDensity;
+                };
+                if (stored) {
+                    if (nnz == columns.length) {
+                        columns = java.util.Arrays.copyOf(columns, nnz * 2);
+                    }
+                    columns[nnz++] = c;
+                }
+            }
+            offsets[r + 1] = nnz;
+        }
+        return CsrMatrix.fromArrays(rows, cols, offsets, java.util.Arrays.copyOf(columns, nnz),
+            values(random, nnz));
+    }
+
+    private static float[] values(SplittableRandom random, int count) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = value(random);
+        }
+        return values;
+    }
+
+    /** Mostly near one, sometimes exactly zero, sometimes large or small: rounding must differ when order does. */
+    private static float value(SplittableRandom random) {
+        double x = random.nextDouble(-1, 1);
+        return switch (random.nextInt(16)) {
+            case 0 -> 0f;
+            case 1 -> (float) (x * 64);
+            case 2 -> (float) (x / 64);
+            default -> (float) x;
+        };
+    }
+
+    /** The options of a plan for this case. */
+    public SpmmOptions options() {
+        SpmmOptions options = SpmmOptions.defaults().layout(layout).activation(activation);
+        return bias == null ? options : options.bias(bias);
+    }
+
+    /** The dense input: the same numbers on every call. */
+    public DenseMatrix input(Arena arena) {
+        SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
+        int rows = layout == Layout.FEATURE_MAJOR ? a.cols() : n;
+        int cols = layout == Layout.FEATURE_MAJOR ? n : a.cols();
+        DenseMatrix input = allocate(arena, rows, cols, inputPadding);
+        // What a kernel must never read between the rows would spoil the result.
+        fillGaps(input, Float.NaN);
+        fill(input, random);
+        return input;
+    }
+
+    /** The output before a run: numbers when beta is not 0, otherwise NaN, which a kernel must not read. */
+    public DenseMatrix output(Arena arena) {
+        SplittableRandom random = new SplittableRandom(seed ^ 0x0dd);
+        int rows = layout == Layout.FEATURE_MAJOR ? a.rows() : n;
+        int cols = layout == Layout.FEATURE_MAJOR ? n : a.rows();
+        DenseMatrix output = allocate(arena, rows, cols, outputPadding);
+        fillGaps(output, GAP);
+        if (beta != 0) {
+            fill(output, random);
+        } else {
+            for (int r = 0; r < rows; r++) {
+                for (int c = 0; c < cols; c++) {
+                    output.set(r, c, Float.NaN);
+                }
+            }
+        }
+        return output;
+    }
+
+    private DenseMatrix allocate(Arena arena, int rows, int cols, int padding) {
+        long stride = (long) cols + padding;
+        // Rows of a padded matrix are followed by gaps; the last row is not.
+        long elements = rows == 0 || cols == 0 ? 0 : (rows - 1) * stride + cols;
+        MemorySegment data = place == Place.HEAP
+            ? MemorySegment.ofArray(new float[Math.toIntExact(elements)])
+            : arena.allocate(elements * Float.BYTES, Float.BYTES);
+        return DenseMatrix.of(data, DType.F32, rows, cols, stride);
+    }
+
+    /** An arena of this case's place; the caller closes it, unless it is automatic. */
+    public Arena arena() {
+        return switch (place) {
+            case CONFINED -> Arena.ofConfined();
+            case SHARED -> Arena.ofShared();
+            case AUTO, HEAP -> Arena.ofAuto();
+        };
+    }
+
+    private static void fill(DenseMatrix matrix, SplittableRandom random) {
+        for (int r = 0; r < matrix.rows(); r++) {
+            for (int c = 0; c < matrix.cols(); c++) {
+                matrix.set(r, c, value(random));
+            }
+        }
+    }
+
+    private static void fillGaps(DenseMatrix matrix, float value) {
+        long elements = matrix.data().byteSize() / Float.BYTES;
+        for (long i = 0; i < elements; i++) {
+            if (i % matrix.rowStride() >= matrix.cols()) {
+                matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+            }
+        }
+    }
+
+    /** Whether all gaps of an output still hold what {@link #output} put there. */
+    public static boolean gapsIntact(DenseMatrix output) {
+        long elements = output.data().byteSize() / Float.BYTES;
+        for (long i = 0; i < elements; i++) {
+            if (i % output.rowStride() >= output.cols()
+                    && output.data().getAtIndex(ValueLayout.JAVA_FLOAT, i) != GAP) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static int pick(SplittableRandom random, int[] from) {
+        return from[random.nextInt(from.length)];
+    }
+
+    private static double pick(SplittableRandom random, double[] from) {
+        return from[random.nextInt(from.length)];
+    }
+
+    private static <T> T pick(SplittableRandom random, T[] from) {
+        return from[random.nextInt(from.length)];
+    }
+
+    @Override
+    public String toString() {
+        return String.format(Locale.ROOT,
+            "seed %d: %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d", seed, a, n, layout,
+            activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding);
+    }
+}
