@@ -3,8 +3,9 @@
 //
 //   math_test activation-golden.csv
 //
-// A row is an input, then one output a function, as the hexadecimal bits of floats; a NaN stands for any NaN. The
-// last row, "sweep", has a hash of each function over four million inputs, for differences too rare for the rows.
+// A row is an input, then one output a function, as the hexadecimal bits of floats; a NaN stands for any NaN.
+// The last row, "sweep", has a hash of each function over four million inputs, for differences too rare for
+// the rows.
 #include <array>
 #include <cinttypes>
 #include <cmath>

@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * The golden file ties Java to C++: both must give its bits. A row is an input and the outputs of every
- * function, as the hexadecimal bits of floats; a NaN stands for any NaN. The last row has a hash of each function
- * over four million inputs, for differences too rare for the rows.
+ * function, as the hexadecimal bits of floats; a NaN stands for any NaN. The last row has a hash of each
+ * function over four million inputs, for differences too rare for the rows.
  *
  * <p>{@code main} prints the file anew. A change of a single bit is a change of every backend's results.
  */
@@ -92,7 +92,9 @@ class GoldenTest {
                 .collect(Collectors.joining(","));
     }
 
-    /** FNV-1a over whole results: all bit patterns by a stride, then three ranges where the functions bend. */
+    /**
+     * FNV-1a over whole results: all bit patterns by a stride, then three ranges where the functions bend.
+     */
     private static long hash(MathFunction function) {
         long hash = 0xcbf29ce484222325L;
         for (int i = 0; i < 1 << 20; i++) {
