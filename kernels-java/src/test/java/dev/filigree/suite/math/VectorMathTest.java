@@ -119,7 +119,7 @@ class VectorMathTest {
     /** Warm loops allocate nothing: no vector is boxed, even after other activations have run. */
     @Test
     void inPlaceAllocatesNothingOnceWarm() {
-        assumeFalse(Samples.interpreted(), "the interpreter boxes every vector");
+        assumeFalse(Samples.boxesVectors(), "without C2 every vector is boxed");
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long self = Thread.currentThread().threadId();
         try (Arena arena = Arena.ofConfined()) {
