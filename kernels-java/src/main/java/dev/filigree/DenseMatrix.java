@@ -35,7 +35,7 @@ public final class DenseMatrix {
     }
 
     private final MemorySegment data;
-    /** What worker threads use while the caller waits: an alias of a confined segment, else the segment itself. */
+    /** What kernels use while the caller waits: an alias of a confined or mapped segment, else the segment. */
     private final MemorySegment shareable;
     /** The array behind a heap segment, null when there is none or the segment hides it. */
     private final Object heapBase;
@@ -146,14 +146,17 @@ public final class DenseMatrix {
     }
 
     private static MemorySegment shareable(MemorySegment data) {
-        if (!data.isNative() || !Operands.isConfined(data)) {
+        boolean confined = Operands.isConfined(data);
+        if (!data.isNative() || !confined && !data.isMapped()) {
             return data;
         }
         try {
-            MemorySegment alias = data.reinterpret(Arena.global(), null);
+            // The alias of a mapped segment keeps its arena; its point is that kernels see one class of segment.
+            MemorySegment alias =
+                confined ? data.reinterpret(Arena.global(), null) : data.reinterpret(data.byteSize());
             return data.isReadOnly() ? alias.asReadOnly() : alias;
         } catch (IllegalCallerException e) {
-            // Native access is denied: the operand stays usable, by its owner thread alone.
+            // Native access is denied: the operand stays usable, a confined one by its owner thread alone.
             return data;
         }
     }
