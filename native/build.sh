@@ -55,7 +55,6 @@ package() {
     # One file at a time is replaced, and what is no longer built is removed.
     folder=$2/META-INF/native/linux-x86_64
     mkdir -p "$folder"
-    abi=$(sed -n 's/^#define FILIGREE_ABI_VERSION \([0-9]*\)$/\1/p' "$source/native/include/filigree.h")
     for packaged in "$folder"/*.so; do
         if [ -f "$packaged" ] && [ ! -f "$1/lib/$(basename "$packaged")" ]; then
             rm -f "$packaged" "${packaged%.so}.properties"
@@ -65,6 +64,8 @@ package() {
         name=$(basename "$library" .so)
         cp "$library" "$folder/$name.so.new"
         replace_if_changed "$folder/$name.so.new" "$folder/$name.so"
+        # A library's header has its name: libfiligree_cuda.so is declared in filigree_cuda.h.
+        abi=$(sed -n 's/^#define [A-Z_]*_ABI_VERSION \([0-9]*\)$/\1/p' "$source/native/include/${name#lib}.h")
         sha256=$(sha256sum "$library" | cut -d ' ' -f 1)
         printf 'version=%s\nabi=%s\nsha256=%s\n' "$3" "$abi" "$sha256" > "$folder/$name.properties.new"
         replace_if_changed "$folder/$name.properties.new" "$folder/$name.properties"

@@ -39,9 +39,8 @@ final class LibraryLoader {
     }
 
     /** The loader of this process: its properties, this jar, the ABI that the bindings were generated from. */
-    static LibraryLoader ofProcess(String name) {
-        return new LibraryLoader(name, LoadSettings.ofProcess(), NativeLibrary.class::getResourceAsStream,
-            Filigree::FILIGREE_ABI_VERSION);
+    static LibraryLoader ofProcess(String name, IntSupplier abi) {
+        return new LibraryLoader(name, LoadSettings.ofProcess(), NativeLibrary.class::getResourceAsStream, abi);
     }
 
     /** Tries each place in turn. Throws nothing. */
@@ -141,8 +140,9 @@ final class LibraryLoader {
     }
 
     private NativeLibrary handshake(Path file, SymbolLookup symbols, String cure) throws LoadException {
-        MemorySegment function = symbols.find("filigree_abi_version").orElseThrow(() -> new LoadException(
-            file + " is no Filigree library: it lacks filigree_abi_version", cure));
+        String versionFunction = name + "_abi_version";
+        MemorySegment function = symbols.find(versionFunction).orElseThrow(() -> new LoadException(
+            file + " is not lib" + name + ".so: it lacks " + versionFunction, cure));
         MethodHandle handle = Linker.nativeLinker().downcallHandle(function, FunctionDescriptor.of(JAVA_INT));
         int found;
         try {

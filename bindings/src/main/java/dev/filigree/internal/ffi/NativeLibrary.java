@@ -5,6 +5,7 @@ import dev.filigree.Refusal;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** One of Filigree's native libraries: open, or missing with the reason. Looked for once in a process. */
 sealed interface NativeLibrary {
@@ -40,21 +41,23 @@ sealed interface NativeLibrary {
         return Cuda.LIBRARY;
     }
 
-    /** What jextract's classes look their functions up in. Nothing is loaded before the first function is. */
-    static SymbolLookup symbols() {
-        return name -> cpu() instanceof Loaded library ? library.symbols().find(name) : Optional.empty();
+    /** What a class of jextract's looks its functions up in. The library is loaded when the first is called. */
+    static SymbolLookup symbols(Supplier<NativeLibrary> library) {
+        return name -> library.get() instanceof Loaded loaded ? loaded.symbols().find(name) : Optional.empty();
     }
 
-    /** Loads the library when it is first asked for; so do the next. */
+    /** Loads its library when it is first asked for. */
     final class Cpu {
-        private static final NativeLibrary LIBRARY = LibraryLoader.ofProcess("filigree").load();
+        private static final NativeLibrary LIBRARY = LibraryLoader
+            .ofProcess("filigree", Filigree::FILIGREE_ABI_VERSION).load();
 
         private Cpu() {}
     }
 
     /** As {@link Cpu}. */
     final class Cuda {
-        private static final NativeLibrary LIBRARY = LibraryLoader.ofProcess("filigree_cuda").load();
+        private static final NativeLibrary LIBRARY = LibraryLoader
+            .ofProcess("filigree_cuda", FiligreeCuda::FILIGREE_CUDA_ABI_VERSION).load();
 
         private Cuda() {}
     }

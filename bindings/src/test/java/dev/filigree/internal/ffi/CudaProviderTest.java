@@ -2,87 +2,105 @@ package dev.filigree.internal.ffi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.filigree.Backend;
 import dev.filigree.Refusal;
-import java.lang.foreign.SymbolLookup;
+import dev.filigree.probe.BackendProbe;
+import java.io.File;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Optional;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is said about CUDA, with drivers of a few lines. */
+/** What is said about CUDA, with drivers and libraries of a few lines: the probe runs beside them. */
 class CudaProviderTest {
 
-    private static final LoadSettings LINUX =
-        new LoadSettings("Linux", "amd64", null, null, "/home/x", "/tmp", "x");
-    private static final NativeLibrary PRESENT =
-        new NativeLibrary.Loaded(Path.of("/x/libfiligree_cuda.so"), SymbolLookup.loaderLookup());
+    private static final String DRIVER = "int cuInit(unsigned flags) { return 0; }\n";
 
-    /** Devices 3 and 4, if there are two, so that an index is not taken for a device. */
-    private static final String DRIVER = """
+    /** STATUSES are those of the devices in turn; COUNTED is that of the count. */
+    private static final String LIBRARY = """
         #include <stdio.h>
-        int cuInit(unsigned flags) { return flags == 0 ? INIT : 1; }
-        int cuDeviceGetCount(int *count) { *count = COUNT; return 0; }
-        int cuDeviceGet(int *device, int index) { *device = index + 3; return 0; }
-        int cuDeviceGetName(char *name, int bytes, int device) {
-            snprintf(name, bytes, "Device %d", device);
-            return 0;
+        #include "filigree_cuda.h"
+        static const int statuses[] = {STATUSES -1};
+        int32_t filigree_cuda_abi_version(void) { return FILIGREE_CUDA_ABI_VERSION; }
+        const char *filigree_cuda_status_text(int32_t status) {
+            static char text[32];
+            snprintf(text, sizeof text, "status %d", status);
+            return text;
+        }
+        int32_t filigree_cuda_device_count(int32_t *count) {
+            *count = sizeof statuses / sizeof statuses[0] - 1;
+            return COUNTED;
+        }
+        int32_t filigree_cuda_get_device(int32_t index, filigree_cuda_device *out) {
+            snprintf(out->name, sizeof out->name, "GPU %d", index);
+            return statuses[index];
         }
         """;
 
     @TempDir
     private Path temporary;
 
-    private Path driver(int init, int count) throws Exception {
-        return Tools.library(temporary, "libcuda-" + init + "-" + count + ".so",
-            DRIVER.replace("INIT", "" + init).replace("COUNT", "" + count));
-    }
-
-    private static Refusal refusal(Path driver, NativeLibrary library) {
-        Optional<Refusal> refusal = new CudaProvider(driver.toString(), LINUX, () -> library).refusal();
-        assertThat(refusal).isPresent();
-        return refusal.get();
-    }
-
-    @Test
-    void noDriver() {
-        Refusal refusal = new CudaProvider("libnope.so.1", LINUX, () -> {
-            throw new IllegalStateException("without a driver nobody looks for the library");
-        }).refusal().orElseThrow();
-        assertThat(refusal).hasToString("cuda: no CUDA driver: libnope.so.1 was not found "
-            + "(install the NVIDIA driver, or use another backend)");
-    }
-
-    @Test
-    void noLibrary() throws Exception {
-        // The driver would fail if it were started, so it is not.
-        Refusal refusal = refusal(driver(999, 0), new NativeLibrary.Missing("not built", "build it"));
-        assertThat(refusal).hasToString("cuda: not built (build it)");
-    }
-
-    @Test
-    void noDevice() throws Exception {
-        for (Path driver : new Path[] {driver(0, 0), driver(100, 0)}) {
-            assertThat(refusal(driver, PRESENT).reason()).isEqualTo("the CUDA driver finds no device");
+    /** The line about CUDA of a process that finds this driver, if any, and this library, if any. */
+    private String cudaLine(String driver, String library) throws Exception {
+        String include = "-I" + Path.of(System.getProperty("filigree.repository"), "native", "include");
+        if (driver != null) {
+            Tools.library(temporary, "libcuda.so.1", driver);
         }
+        if (library != null) {
+            Tools.library(temporary, "libfiligree_cuda.so", library, include);
+        }
+        String classPath = Stream.of(Backend.class, CudaProvider.class, BackendProbe.class)
+            .map(type -> type.getProtectionDomain().getCodeSource().getLocation().getPath())
+            .reduce((x, y) -> x + File.pathSeparator + y).orElseThrow();
+        Tools.Result result = Tools.java(Map.of("LD_LIBRARY_PATH", temporary.toString()), "-cp", classPath,
+            "--enable-native-access=ALL-UNNAMED", "-Dfiligree.native.path=" + temporary,
+            BackendProbe.class.getName()).await();
+        assertThat(result.exit()).as(result.output()).isZero();
+        return result.output().lines().filter(line -> line.startsWith("cuda: ")).findFirst().orElseThrow();
+    }
+
+    private static String library(String counted, String statuses) {
+        return LIBRARY.replace("COUNTED", counted).replace("STATUSES", statuses);
+    }
+
+    @Test
+    void withoutADriver() throws Exception {
+        // A file that cannot be opened stands in front of the driver that this machine may have.
+        Files.writeString(temporary.resolve("libcuda.so.1"), "not a library");
+        assertThat(cudaLine(null, library("FILIGREE_CUDA_OK", "FILIGREE_CUDA_OK,"))).isEqualTo(
+            "cuda: no CUDA driver: libcuda.so.1 was not found (install the NVIDIA driver)");
+    }
+
+    @Test
+    void withoutTheLibrary() throws Exception {
+        assertThat(cudaLine(DRIVER, null)).contains("libfiligree_cuda.so cannot be loaded: -Dfiligree.native.path");
+    }
+
+    @Test
+    void aDriverThatFailsIsToldInTheLibrarysWords() throws Exception {
+        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_NO_DEVICE", ""))).isEqualTo("cuda: status 4 "
+            + "(make a device visible to this process (CUDA_VISIBLE_DEVICES, container settings))");
+        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_OLD_DRIVER", "")))
+            .isEqualTo("cuda: status 3 (update the NVIDIA driver)");
+        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_ERROR + 2", "")))
+            .isEqualTo("cuda: status 1002 (repair the NVIDIA driver)");
     }
 
     @Test
     void devicesAreNamed() throws Exception {
-        assertThat(refusal(driver(0, 2), PRESENT).reason()).isEqualTo("no kernels yet for Device 3, Device 4");
+        assertThat(cudaLine(DRIVER, library("0", "0, FILIGREE_CUDA_OLD_DEVICE, 0,")))
+            .isEqualTo("cuda: no kernels yet for GPU 0, GPU 2 (use another backend)");
+        assertThat(cudaLine(DRIVER, library("0", "FILIGREE_CUDA_OLD_DEVICE,")))
+            .isEqualTo("cuda: device 0 GPU 0: status 5 (use another backend)");
     }
 
     @Test
-    void aBrokenDriver() throws Exception {
-        assertThat(refusal(driver(3, 1), PRESENT).reason())
-            .startsWith("the CUDA driver does not work: cuInit failed with code 3");
-        Path empty = Tools.library(temporary, "libempty.so", "int nothing(void) { return 0; }\n");
-        assertThat(refusal(empty, PRESENT).reason()).contains("the CUDA driver does not work", "cuInit");
-    }
-
-    @Test
-    void otherPlatforms() {
-        LoadSettings mac = new LoadSettings("Mac OS X", "aarch64", null, null, "/home/x", "/tmp", "x");
-        assertThat(new CudaProvider("libcuda.so.1", mac, () -> PRESENT).refusal().orElseThrow().reason())
-            .isEqualTo("CUDA kernels exist for Linux x86-64 only");
+    void thisMachineIsDescribed() {
+        CudaProvider provider = new CudaProvider();
+        assertThat(provider.backend()).isEqualTo(Backend.CUDA);
+        assertThat(provider.kernels()).isEmpty();
+        assertThat(provider.refusal()).get().extracting(Refusal::backend).isEqualTo(Backend.CUDA);
     }
 }

@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -49,11 +50,6 @@ class JarTest {
         }
     }
 
-    private void assumeNatives() {
-        assumeTrue(Files.exists(Path.of(System.getProperty("filigree.jar")).resolveSibling("native-resources")
-            .resolve(FOLDER)), "natives were not built");
-    }
-
     @Test
     void providersAreRegistered() throws IOException {
         assertThat(new String(entry("META-INF/services/dev.filigree.spi.KernelProvider")).lines())
@@ -61,31 +57,44 @@ class JarTest {
         assertThat(jar.getEntry("module-info.class")).isNotNull();
     }
 
-    @Test
-    void theLibraryIsThereAndIsWhatItsDescriptionSays() throws Exception {
-        assumeNatives();
-        byte[] library = entry(FOLDER + "libfiligree.so");
-        Properties description = new Properties();
-        description.load(jar.getInputStream(jar.getEntry(FOLDER + "libfiligree.properties")));
-        assertThat(description.stringPropertyNames()).containsExactlyInAnyOrder("version", "abi", "sha256");
-        assertThat(description.getProperty("sha256"))
-            .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(library)));
-        assertThat(description.getProperty("abi")).isEqualTo("" + Filigree.FILIGREE_ABI_VERSION());
-        assertThat(Path.of(jar.getName()).getFileName()).hasToString(
-            "filigree-bindings-" + description.getProperty("version") + ".jar");
+    /** The libraries in the jar; that of the processor is always among them, that of CUDA where nvcc is. */
+    private List<String> libraries() {
+        assumeTrue(Files.exists(Path.of(System.getProperty("filigree.jar")).resolveSibling("native-resources")
+            .resolve(FOLDER)), "natives were not built");
+        List<String> names = jar.stream().map(ZipEntry::getName)
+            .filter(name -> name.startsWith(FOLDER) && name.endsWith(".so")).toList();
+        assertThat(names).contains(FOLDER + "libfiligree.so")
+            .isSubsetOf(FOLDER + "libfiligree.so", FOLDER + "libfiligree_cuda.so");
+        return names;
     }
 
     @Test
-    void theLibraryExportsOnlyItsOwnAndAsksForNothingNew() throws Exception {
-        assumeNatives();
-        Tools.assumeInstalled("nm");
-        Path library = Files.write(temporary.resolve("libfiligree.so"), entry(FOLDER + "libfiligree.so"));
-        Tools.Result defined = Tools.run("nm", "-D", "--defined-only", library.toString());
-        assertThat(defined.output().lines()).isNotEmpty().allMatch(line -> line.matches("[0-9a-f]+ T filigree_\\w+"));
+    void everyLibraryIsWhatItsDescriptionSays() throws Exception {
+        for (String name : libraries()) {
+            Properties description = new Properties();
+            description.load(new ByteArrayInputStream(entry(name.replace(".so", ".properties"))));
+            assertThat(description.stringPropertyNames()).containsExactlyInAnyOrder("version", "abi", "sha256");
+            assertThat(description.getProperty("sha256"))
+                .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(entry(name))));
+            int abi = name.contains("cuda") ? FiligreeCuda.FILIGREE_CUDA_ABI_VERSION()
+                : Filigree.FILIGREE_ABI_VERSION();
+            assertThat(description.getProperty("abi")).isEqualTo(Integer.toString(abi));
+            assertThat(Path.of(jar.getName()).getFileName()).hasToString(
+                "filigree-bindings-" + description.getProperty("version") + ".jar");
+        }
+    }
 
-        Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
-        List<String> needed = undefined.output().lines().map(String::strip).toList();
-        assertThat(needed).allMatch(JarTest::isOfAnOldEnoughCLibrary);
+    @Test
+    void everyLibraryExportsOnlyItsOwnAndAsksForNothingNew() throws Exception {
+        Tools.assumeInstalled("nm");
+        for (String name : libraries()) {
+            Path library = Files.write(temporary.resolve("library.so"), entry(name));
+            Tools.Result defined = Tools.run("nm", "-D", "--defined-only", library.toString());
+            assertThat(defined.output().lines()).isNotEmpty()
+                .allMatch(line -> line.matches("[0-9a-f]+ T filigree_\\w+"));
+            Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
+            assertThat(undefined.output().lines().map(String::strip)).allMatch(JarTest::isOfAnOldEnoughCLibrary);
+        }
     }
 
     /** {@code U memcpy@GLIBC_2.14} and the like, or a weak symbol, which may be absent. */

@@ -93,7 +93,8 @@ class LibraryLoaderTest {
     @Test
     void theDeviceLibraryLiesBesideTheFileThatThePathNames() throws Exception {
         Path mine = Tools.libraryOfAbi(temporary, "mine.so", ABI);
-        Path cuda = Tools.libraryOfAbi(temporary, "libfiligree_cuda.so", ABI);
+        Path cuda = Tools.library(temporary, "libfiligree_cuda.so",
+            "int filigree_cuda_abi_version(void) { return " + ABI + "; }\n");
         assertThat(file(new LibraryLoader("filigree_cuda", settings(mine, null), EMPTY_JAR, () -> ABI).load()))
             .isEqualTo(cuda);
     }
@@ -119,12 +120,9 @@ class LibraryLoaderTest {
     @Test
     void aMissingDependencyIsNamed() throws Exception {
         Tools.library(temporary, "libdependency.so", "int depended_on(void) { return 1; }\n");
-        Path code = Files.writeString(temporary.resolve("dependent.c"),
-            "int depended_on(void); int filigree_abi_version(void) { return depended_on(); }\n");
-        Path dependent = temporary.resolve("dependent.so");
-        Tools.Result built = Tools.run("cc", "-shared", "-fPIC", "-o", dependent.toString(), code.toString(),
+        Path dependent = Tools.library(temporary, "dependent.so",
+            "int depended_on(void); int filigree_abi_version(void) { return depended_on(); }\n",
             "-L" + temporary, "-ldependency");
-        assertThat(built.exit()).as(built.output()).isZero();
         assertThat(missing(loadFromPath(dependent)).reason())
             .contains("libdependency.so: cannot open shared object file");
     }
@@ -133,7 +131,7 @@ class LibraryLoaderTest {
     void aLibraryOfSomebodyElseIsRefused() throws Exception {
         Path other = Tools.library(temporary, "other.so", "int other(void) { return 1; }\n");
         assertThat(missing(loadFromPath(other)).reason())
-            .contains(other + " is no Filigree library: it lacks filigree_abi_version");
+            .contains(other + " is not libfiligree.so: it lacks filigree_abi_version");
     }
 
     @Test

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,7 +42,7 @@ class ProcessTest {
         List<String> arguments = new ArrayList<>(List.of(options));
         arguments.add("-Dfiligree.native.cache=" + temporary.resolve("cache"));
         arguments.add(BackendProbe.class.getName());
-        return Tools.java(arguments.toArray(String[]::new));
+        return Tools.java(Map.of(), arguments.toArray(String[]::new));
     }
 
     private String onClassPath(String... options) throws Exception {

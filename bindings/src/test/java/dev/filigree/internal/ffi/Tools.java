@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** Programs that tests start. A test that needs one which is not installed is skipped and says so. */
@@ -48,31 +49,37 @@ final class Tools {
         assumeTrue(NativeLibrary.cpu() instanceof NativeLibrary.Loaded, () -> NativeLibrary.cpu().toString());
     }
 
-    static Running start(List<String> command) throws IOException {
+    static Running start(List<String> command, Map<String, String> environment) throws IOException {
         Path output = Files.createTempFile("filigree-test", ".txt");
-        return new Running(
-            new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile()).start(), output);
+        ProcessBuilder program = new ProcessBuilder(command).redirectErrorStream(true);
+        program.environment().putAll(environment);
+        return new Running(program.redirectOutput(output.toFile()).start(), output);
     }
 
     static Result run(String... command) throws IOException, InterruptedException {
-        return start(List.of(command)).await();
+        return start(List.of(command), Map.of()).await();
     }
 
     /** Starts this JVM's java with the given arguments. */
-    static Running java(String... arguments) throws IOException {
+    static Running java(Map<String, String> environment, String... arguments) throws IOException {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         // Children are short: the client compiler and the serial collector start fastest.
-        List<String> command = new ArrayList<>(List.of(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
+        List<String> command =
+            new ArrayList<>(List.of(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
         command.addAll(List.of(arguments));
-        return start(command);
+        return start(command, environment);
     }
 
     /** Compiles a shared library from C source. */
-    static Path library(Path folder, String fileName, String source) throws IOException, InterruptedException {
+    static Path library(Path folder, String fileName, String source, String... options)
+            throws IOException, InterruptedException {
         assumeInstalled("cc");
         Path code = Files.writeString(folder.resolve(fileName + ".c"), source, StandardCharsets.UTF_8);
         Path library = folder.resolve(fileName);
-        Result result = run("cc", "-shared", "-fPIC", "-o", library.toString(), code.toString());
+        List<String> command =
+            new ArrayList<>(List.of("cc", "-shared", "-fPIC", "-o", library.toString(), code.toString()));
+        command.addAll(List.of(options));
+        Result result = start(command, Map.of()).await();
         assertThat(result.exit()).as(result.output()).isZero();
         return library;
     }
