@@ -93,7 +93,7 @@ final class ReportCommand implements Callable<Integer> {
     /** In one step, so that nobody ever reads half a report. */
     private Path write(JsonObject report) throws IOException {
         Path file = folder.resolve(FILE);
-        Path unfinished = Files.createTempFile(folder, FILE, ".tmp");
+        Path unfinished = folder.resolve(FILE + "." + ProcessHandle.current().pid() + ".tmp");
         try {
             Files.writeString(unfinished, Json.indented(report) + System.lineSeparator());
             Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);

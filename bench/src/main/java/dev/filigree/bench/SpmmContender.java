@@ -21,9 +21,14 @@ import java.util.List;
  */
 final class SpmmContender implements Contender {
 
-    /** Packing is timed at least this often. */
-    private static final int PACKINGS = 3;
+    /** The time to pack is the median of the last few times, when the packer is warm. */
+    private static final int TIMED_PACKINGS = 3;
+    private static final int PACKINGS = 20;
+    private static final long PACKING_NANOS = 200_000_000;
+
     private static final int CACHE_MULTIPLE = 4;
+    /** A matrix so small that this is not enough is never out of the cache in earnest. */
+    private static final int MOST_WORKING_SETS = 4096;
 
     private final Arena arena = Arena.ofShared();
     private final List<SpmmPlan> plans = new ArrayList<>();
@@ -61,7 +66,9 @@ final class SpmmContender implements Contender {
         for (int i = 1; i < sets; i++) {
             plans.add(timedPlan());
         }
-        while (packMillis.size() < PACKINGS) {
+        long start = System.nanoTime();
+        while (packMillis.size() < TIMED_PACKINGS
+                || packMillis.size() < PACKINGS && System.nanoTime() - start < PACKING_NANOS) {
             timedPlan().close();
         }
         DenseMatrix input = problem.input(arena);
@@ -73,7 +80,8 @@ final class SpmmContender implements Contender {
 
     /** How many working sets exceed the cache more than fourfold; one where nothing is to be rotated. */
     static int workingSets(boolean rotate, long bytes, long lastLevelCache) {
-        return rotate ? Math.toIntExact(CACHE_MULTIPLE * lastLevelCache / Math.max(1, bytes) + 1) : 1;
+        return rotate
+            ? (int) Math.min(MOST_WORKING_SETS, CACHE_MULTIPLE * lastLevelCache / Math.max(1, bytes) + 1) : 1;
     }
 
     private DenseMatrix copy(DenseMatrix matrix) {
@@ -111,7 +119,8 @@ final class SpmmContender implements Contender {
 
     @Override
     public double packMillis() {
-        return Statistics.median(packMillis.stream().mapToDouble(x -> x).toArray());
+        int from = packMillis.size() - TIMED_PACKINGS;
+        return Statistics.median(packMillis.stream().skip(from).mapToDouble(x -> x).toArray());
     }
 
     @Override

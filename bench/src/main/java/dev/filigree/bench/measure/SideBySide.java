@@ -12,8 +12,11 @@ import java.util.function.LongSupplier;
  */
 public final class SideBySide {
 
-    /** What one case at most needs to show that it is slower than the warm-up's time allows. */
+    /** However slow a run is. */
     private static final int FEWEST_WARM_RUNS = 3;
+    /** On a busy machine the JIT needs more than the warm-up's time: this many runs, within so many times of it. */
+    private static final int ENOUGH_WARM_RUNS = 50;
+    private static final int WARM_UP_STRETCH = 5;
 
     /**
      * How long to measure.
@@ -92,12 +95,17 @@ public final class SideBySide {
         double[] last = new double[FEWEST_WARM_RUNS];
         Arrays.fill(last, Double.MAX_VALUE);
         long start = nanoClock.getAsLong();
-        for (int runs = 0; runs < FEWEST_WARM_RUNS
-                || nanoClock.getAsLong() - start < settings.warmUp.toNanos(); runs++) {
+        for (int runs = 0; isCold(runs, nanoClock.getAsLong() - start); runs++) {
             last[runs % last.length] = timed(lane.contender, 1);
         }
         double nanos = Math.max(1, Statistics.minimum(last));
         lane.batch = (int) Math.clamp(Math.ceil(settings.batch.toNanos() / nanos), 1, 1 << 20);
+    }
+
+    private boolean isCold(int runs, long nanos) {
+        long warmUp = settings.warmUp.toNanos();
+        return runs < FEWEST_WARM_RUNS || nanos < warmUp
+            || runs < ENOUGH_WARM_RUNS && nanos < WARM_UP_STRETCH * warmUp;
     }
 
     /** The mean time of a run in a batch, in nanoseconds. */
