@@ -1,0 +1,28 @@
+package dev.filigree.internal.vector;
+
+import dev.filigree.internal.MaxIsa;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector shape of every Vector API kernel: the machine's preferred one, at most 512 bits (the kernels
+ * count in 16 logical lanes) and at most what {@link MaxIsa} allows, and at least 128.
+ *
+ * <p>A bad value of {@value MaxIsa#PROPERTY} surfaces here as {@link ExceptionInInitializerError}: whoever
+ * selects backends calls {@link MaxIsa#current()} first, and gets the plain {@link IllegalArgumentException}.
+ */
+public final class Species {
+
+    public static final VectorSpecies<Float> F32 = choose(
+            Math.min(FloatVector.SPECIES_PREFERRED.vectorBitSize(), MaxIsa.current().vectorBits()));
+
+    private Species() {
+    }
+
+    private static VectorSpecies<Float> choose(int bits) {
+        if (bits >= 512) {
+            return FloatVector.SPECIES_512;
+        }
+        return bits >= 256 ? FloatVector.SPECIES_256 : FloatVector.SPECIES_128;
+    }
+}

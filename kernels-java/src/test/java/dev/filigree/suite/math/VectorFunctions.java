@@ -1,0 +1,47 @@
+package dev.filigree.suite.math;
+
+import dev.filigree.internal.vector.Species;
+import dev.filigree.internal.vector.VectorMath;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import jdk.incubator.vector.FloatVector;
+
+/** The vector forms, in a class of their own: tests load it only where the incubator module is. */
+final class VectorFunctions {
+
+    private static final Map<MathFunction, UnaryOperator<FloatVector>> FORMS = new EnumMap<>(Map.of(
+            MathFunction.EXP, VectorMath::exp,
+            MathFunction.SIGMOID, VectorMath::sigmoid,
+            MathFunction.TANH, VectorMath::tanh,
+            MathFunction.ERF, VectorMath::erf,
+            MathFunction.RELU, VectorMath::relu,
+            MathFunction.RELU_SQUARED, VectorMath::reluSquared,
+            MathFunction.GELU_TANH, VectorMath::geluTanh,
+            MathFunction.GELU_ERF, VectorMath::geluErf,
+            MathFunction.SILU, VectorMath::silu));
+
+    private VectorFunctions() {
+    }
+
+    static int lanes() {
+        return Species.F32.length();
+    }
+
+    /** Applies the vector form to all inputs, the last few repeated to fill a vector. */
+    static float[] apply(MathFunction function, float[] in) {
+        UnaryOperator<FloatVector> form = FORMS.get(function);
+        float[] out = new float[in.length];
+        int main = Species.F32.loopBound(in.length);
+        for (int i = 0; i < main; i += lanes()) {
+            form.apply(FloatVector.fromArray(Species.F32, in, i)).intoArray(out, i);
+        }
+        if (main < in.length) {
+            float[] tail = new float[lanes()];
+            System.arraycopy(in, main, tail, 0, in.length - main);
+            form.apply(FloatVector.fromArray(Species.F32, tail, 0)).intoArray(tail, 0);
+            System.arraycopy(tail, 0, out, main, in.length - main);
+        }
+        return out;
+    }
+}

@@ -1,0 +1,282 @@
+// Elementwise functions in f32: exp, sigmoid, tanh, erf and the activations, one float or 16 at a time.
+//
+// Every version, ScalarMath.java and VectorMath.java included, takes the same steps in the same order, so all
+// agree bit for bit. That holds only under -ffp-contract=off and without any -ffast-math flag. Formulas,
+// error bounds and special values stand in ScalarMath.java.
+//
+// The functions are static on purpose: this header is compiled once an ISA, and a linker that merged the
+// copies of an inline function could hand AVX-512 code to a machine without it.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "math_constants.h"
+
+namespace filigree {
+
+// The numbers that stand for activations in the C ABI; Activation.java has the same.
+enum ActivationCode : std::int32_t {
+    kActivationNone = 0,
+    kActivationRelu = 1,
+    kActivationReluSquared = 2,
+    kActivationGeluTanh = 3,
+    kActivationGeluErf = 4,
+    kActivationSilu = 5,
+};
+
+namespace math_detail {
+
+static inline std::uint32_t bits(float x) {
+    std::uint32_t b;
+    __builtin_memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static inline float from_bits(std::uint32_t b) {
+    float x;
+    __builtin_memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+}  // namespace math_detail
+
+static inline float exp(float x) {
+    using namespace math_constants;
+    const float shifted = __builtin_fmaf(x, LOG2_E, ROUND_MAGIC);
+    const float n = shifted - ROUND_MAGIC;
+    float r = __builtin_fmaf(n, MINUS_LN2_HIGH, x);
+    r = __builtin_fmaf(n, MINUS_LN2_LOW, r);
+    float p = __builtin_fmaf(EXP_C6, r, EXP_C5);
+    p = __builtin_fmaf(p, r, EXP_C4);
+    p = __builtin_fmaf(p, r, EXP_C3);
+    p = __builtin_fmaf(p, r, EXP_C2);
+    p = __builtin_fmaf(p, r, 1.0f);
+    p = __builtin_fmaf(p, r, 1.0f);
+    // The shift leaves n alone, where the exponent is: the magic's own bits fall out at the top.
+    float y = math_detail::from_bits(math_detail::bits(p) + (math_detail::bits(shifted) << MANTISSA_BITS));
+    // One comparison sorts out overflow and NaN: x + inf is the answer to both.
+    y = x <= EXP_OVERFLOW ? y : x + __builtin_inff();
+    return x < EXP_UNDERFLOW ? 0.0f : y;
+}
+
+static inline float sigmoid(float x) {
+    return 1.0f / (1.0f + exp(-x));
+}
+
+static inline float tanh(float x) {
+    using namespace math_constants;
+    const float a = __builtin_fabsf(x);
+    const float t = a * a;
+    float p = __builtin_fmaf(TANH_C4, t, TANH_C3);
+    p = __builtin_fmaf(p, t, TANH_C2);
+    p = __builtin_fmaf(p, t, TANH_C1);
+    p = __builtin_fmaf(p, t, TANH_C0);
+    const float small = __builtin_fmaf(a * t, p, a);
+    const float large = 1.0f - 2.0f / (1.0f + exp(2.0f * a));
+    return __builtin_copysignf(a < ODD_LIMIT ? small : large, x);
+}
+
+// erfc(a / sqrt 2) for a >= 0.
+static inline float erfc_over_sqrt2(float a) {
+    using namespace math_constants;
+    float q = __builtin_fmaf(ERFC_C7, a, ERFC_C6);
+    q = __builtin_fmaf(q, a, ERFC_C5);
+    q = __builtin_fmaf(q, a, ERFC_C4);
+    q = __builtin_fmaf(q, a, ERFC_C3);
+    q = __builtin_fmaf(q, a, ERFC_C2);
+    q = __builtin_fmaf(q, a, ERFC_C1);
+    q = __builtin_fmaf(q, a, ERFC_C0);
+    return exp(a * q);
+}
+
+static inline float erf(float x) {
+    using namespace math_constants;
+    const float a = __builtin_fabsf(x);
+    const float t = a * a;
+    float p = __builtin_fmaf(ERF_C4, t, ERF_C3);
+    p = __builtin_fmaf(p, t, ERF_C2);
+    p = __builtin_fmaf(p, t, ERF_C1);
+    p = __builtin_fmaf(p, t, ERF_C0);
+    const float small = __builtin_fmaf(a, p, a);
+    const float large = 1.0f - erfc_over_sqrt2(a * SQRT_2);
+    return __builtin_copysignf(a < ODD_LIMIT ? small : large, x);
+}
+
+static inline float relu(float x) {
+    return x <= 0.0f ? 0.0f : x;
+}
+
+static inline float relu_squared(float x) {
+    const float y = relu(x);
+    return y * y;
+}
+
+static inline float gelu_tanh(float x) {
+    using namespace math_constants;
+    const float minus_z = x * __builtin_fmaf(x * x, GELU_C1, GELU_C0);
+    return x / (1.0f + exp(minus_z));
+}
+
+static inline float gelu_erf(float x) {
+    const float half = 0.5f * erfc_over_sqrt2(__builtin_fabsf(x));
+    return x * (x < 0.0f ? half : 1.0f - half);
+}
+
+static inline float silu(float x) {
+    return x / (1.0f + exp(-x));
+}
+
+#if defined(__AVX512F__)
+
+namespace math_detail {
+
+static inline __m512 splat(float x) {
+    return _mm512_set1_ps(x);
+}
+
+static inline __m512 fma(__m512 a, __m512 b, __m512 c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+// The integer forms: the _ps forms of and, or, xor need AVX512DQ.
+static inline __m512i sign_bit(__m512 x) {
+    return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(INT32_MIN));
+}
+
+static inline __m512 copy_sign(__m512 magnitude, __m512 sign) {
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(magnitude), sign_bit(sign)));
+}
+
+static inline __m512 negate(__m512 x) {
+    return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_set1_epi32(INT32_MIN)));
+}
+
+}  // namespace math_detail
+
+static inline __m512 exp(__m512 x) {
+    using namespace math_constants;
+    using namespace math_detail;
+    const __m512 shifted = fma(x, splat(LOG2_E), splat(ROUND_MAGIC));
+    const __m512 n = _mm512_sub_ps(shifted, splat(ROUND_MAGIC));
+    __m512 r = fma(n, splat(MINUS_LN2_HIGH), x);
+    r = fma(n, splat(MINUS_LN2_LOW), r);
+    __m512 p = fma(splat(EXP_C6), r, splat(EXP_C5));
+    p = fma(p, r, splat(EXP_C4));
+    p = fma(p, r, splat(EXP_C3));
+    p = fma(p, r, splat(EXP_C2));
+    p = fma(p, r, splat(1.0f));
+    p = fma(p, r, splat(1.0f));
+    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), MANTISSA_BITS);
+    const __m512 y = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
+    const __mmask16 in_range = _mm512_cmp_ps_mask(x, splat(EXP_OVERFLOW), _CMP_LE_OQ);
+    const __mmask16 underflow = _mm512_cmp_ps_mask(x, splat(EXP_UNDERFLOW), _CMP_LT_OQ);
+    const __m512 bounded = _mm512_mask_blend_ps(in_range, _mm512_add_ps(x, splat(__builtin_inff())), y);
+    return _mm512_mask_blend_ps(underflow, bounded, _mm512_setzero_ps());
+}
+
+static inline __m512 sigmoid(__m512 x) {
+    using namespace math_detail;
+    return _mm512_div_ps(splat(1.0f), _mm512_add_ps(splat(1.0f), exp(negate(x))));
+}
+
+static inline __m512 tanh(__m512 x) {
+    using namespace math_constants;
+    using namespace math_detail;
+    const __m512 a = _mm512_abs_ps(x);
+    const __m512 t = _mm512_mul_ps(a, a);
+    __m512 p = fma(splat(TANH_C4), t, splat(TANH_C3));
+    p = fma(p, t, splat(TANH_C2));
+    p = fma(p, t, splat(TANH_C1));
+    p = fma(p, t, splat(TANH_C0));
+    const __m512 small = fma(_mm512_mul_ps(a, t), p, a);
+    const __m512 denominator = _mm512_add_ps(splat(1.0f), exp(_mm512_mul_ps(splat(2.0f), a)));
+    const __m512 large = _mm512_sub_ps(splat(1.0f), _mm512_div_ps(splat(2.0f), denominator));
+    const __mmask16 is_small = _mm512_cmp_ps_mask(a, splat(ODD_LIMIT), _CMP_LT_OQ);
+    return copy_sign(_mm512_mask_blend_ps(is_small, large, small), x);
+}
+
+static inline __m512 erfc_over_sqrt2(__m512 a) {
+    using namespace math_constants;
+    using namespace math_detail;
+    __m512 q = fma(splat(ERFC_C7), a, splat(ERFC_C6));
+    q = fma(q, a, splat(ERFC_C5));
+    q = fma(q, a, splat(ERFC_C4));
+    q = fma(q, a, splat(ERFC_C3));
+    q = fma(q, a, splat(ERFC_C2));
+    q = fma(q, a, splat(ERFC_C1));
+    q = fma(q, a, splat(ERFC_C0));
+    return exp(_mm512_mul_ps(a, q));
+}
+
+static inline __m512 erf(__m512 x) {
+    using namespace math_constants;
+    using namespace math_detail;
+    const __m512 a = _mm512_abs_ps(x);
+    const __m512 t = _mm512_mul_ps(a, a);
+    __m512 p = fma(splat(ERF_C4), t, splat(ERF_C3));
+    p = fma(p, t, splat(ERF_C2));
+    p = fma(p, t, splat(ERF_C1));
+    p = fma(p, t, splat(ERF_C0));
+    const __m512 small = fma(a, p, a);
+    const __m512 large = _mm512_sub_ps(splat(1.0f), erfc_over_sqrt2(_mm512_mul_ps(a, splat(SQRT_2))));
+    const __mmask16 is_small = _mm512_cmp_ps_mask(a, splat(ODD_LIMIT), _CMP_LT_OQ);
+    return copy_sign(_mm512_mask_blend_ps(is_small, large, small), x);
+}
+
+// vmaxps would not do: of two zeros, or with a NaN, it returns its second operand.
+static inline __m512 relu(__m512 x) {
+    const __mmask16 keep = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NLE_UQ);
+    return _mm512_maskz_mov_ps(keep, x);
+}
+
+static inline __m512 relu_squared(__m512 x) {
+    const __m512 y = relu(x);
+    return _mm512_mul_ps(y, y);
+}
+
+static inline __m512 gelu_tanh(__m512 x) {
+    using namespace math_constants;
+    using namespace math_detail;
+    const __m512 minus_z = _mm512_mul_ps(x, fma(_mm512_mul_ps(x, x), splat(GELU_C1), splat(GELU_C0)));
+    return _mm512_div_ps(x, _mm512_add_ps(splat(1.0f), exp(minus_z)));
+}
+
+static inline __m512 gelu_erf(__m512 x) {
+    using namespace math_detail;
+    const __m512 half = _mm512_mul_ps(splat(0.5f), erfc_over_sqrt2(_mm512_abs_ps(x)));
+    const __mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+    return _mm512_mul_ps(x, _mm512_mask_blend_ps(negative, _mm512_sub_ps(splat(1.0f), half), half));
+}
+
+static inline __m512 silu(__m512 x) {
+    using namespace math_detail;
+    return _mm512_div_ps(x, _mm512_add_ps(splat(1.0f), exp(negate(x))));
+}
+
+#endif  // __AVX512F__
+
+// Applies an activation to a float or a __m512. A code outside the list acts as kActivationNone: codes are
+// checked where a plan is made.
+template <typename T>
+static inline T activate(std::int32_t code, T x) {
+    switch (code) {
+        case kActivationRelu:
+            return relu(x);
+        case kActivationReluSquared:
+            return relu_squared(x);
+        case kActivationGeluTanh:
+            return gelu_tanh(x);
+        case kActivationGeluErf:
+            return gelu_erf(x);
+        case kActivationSilu:
+            return silu(x);
+        default:
+            return x;
+    }
+}
+
+}  // namespace filigree
