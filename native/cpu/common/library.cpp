@@ -1,0 +1,61 @@
+/* The library itself: version, texts, kernel table, memory advice. */
+#include "filigree.h"
+
+#include <cstddef>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+constexpr size_t kPrefix = sizeof("filigree_") - 1;
+
+constexpr filigree_kernel_info kKernels[] = {
+#define FILIGREE_KERNEL(symbol, operation, format, dtype, isa, tile, required_bits) \
+    {&#symbol[kPrefix], operation, dtype, isa, tile, required_bits},
+#include "cpu/kernels.def"
+#undef FILIGREE_KERNEL
+};
+
+constexpr int32_t kKernelCount = static_cast<int32_t>(sizeof kKernels / sizeof kKernels[0]);
+
+} // namespace
+
+int32_t filigree_abi_version(void) { return FILIGREE_ABI_VERSION; }
+
+const char *filigree_status_text(int32_t status) {
+    switch (status) {
+    case FILIGREE_OK: return "ok";
+    case FILIGREE_INVALID_ARGUMENT: return "invalid argument: a size, a range or a packed header is impossible";
+    case FILIGREE_UNSUPPORTED_ISA:
+        return "unsupported instructions: the processor, the operating system or this build lacks them";
+    case FILIGREE_SYSTEM_ERROR: return "the operating system refused";
+    default: return "unknown status";
+    }
+}
+
+int32_t filigree_kernel_count(void) { return kKernelCount; }
+
+int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_info *out) {
+    if (index < 0 || index >= kKernelCount || out == nullptr) return FILIGREE_INVALID_ARGUMENT;
+    *out = kKernels[index];
+    return FILIGREE_OK;
+}
+
+int32_t filigree_advise_huge_pages(void *address, int64_t bytes) {
+    if (bytes < 0 || (address == nullptr && bytes != 0)) return FILIGREE_INVALID_ARGUMENT;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    /* Only the pages that lie wholly inside: the rest of the first and the last one may be someone else's. */
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t start = reinterpret_cast<uintptr_t>(address);
+    const uintptr_t first = (start + page - 1) & ~(page - 1);
+    const uintptr_t last = (start + static_cast<uintptr_t>(bytes)) & ~(page - 1);
+    if (first >= last) return FILIGREE_OK;
+    return madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE) == 0 ? FILIGREE_OK
+                                                                                     : FILIGREE_SYSTEM_ERROR;
+#else
+    return FILIGREE_OK;
+#endif
+}
