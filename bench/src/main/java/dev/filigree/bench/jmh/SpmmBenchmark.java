@@ -39,14 +39,14 @@ public class SpmmBenchmark {
 
     /** Rows x columns @ sparsity, or a file. The feed-forward pair of a small transformer; a layer of a large one. */
     @Param({"1536x384@0.9", "384x1536@0.9", "4096x4096@0.95"})
-    private String matrix;
+    String matrix;
 
     /** One token, and a prompt. */
     @Param({"1", "128"})
-    private int n;
+    int n;
 
     @Param({"scalar", "vector", "avx512"})
-    private String backend;
+    String backend;
 
     private Arena arena;
     private SpmmPlan plan;
