@@ -21,12 +21,24 @@ public final class DenseMatrix {
     private static final long ALIGNMENT = 64;
 
     static {
-        Operands.install(matrix -> matrix.shareable);
+        Operands.install(new Operands.Access() {
+            @Override
+            public MemorySegment shareable(DenseMatrix matrix) {
+                return matrix.shareable;
+            }
+
+            @Override
+            public Object heapBase(DenseMatrix matrix) {
+                return matrix.heapBase;
+            }
+        });
     }
 
     private final MemorySegment data;
     /** What worker threads use while the caller waits: an alias of a confined segment, else the segment itself. */
     private final MemorySegment shareable;
+    /** The array behind a heap segment, null when there is none or the segment hides it. */
+    private final Object heapBase;
     private final Memory memory;
     private final DType dtype;
     private final int rows;
@@ -64,6 +76,7 @@ public final class DenseMatrix {
         this.cols = cols;
         this.rowStride = rowStride;
         this.shareable = shareable(this.data);
+        this.heapBase = data.heapBase().orElse(null);
     }
 
     /**

@@ -336,6 +336,8 @@ public final class Workers implements AutoCloseable {
                         LockSupport.park(Workers.this);
                     }
                     parked = false;
+                    // The JVM interrupts a thread whose memory is closed under it; parking would not work again.
+                    Thread.interrupted();
                 }
             }
             return true;

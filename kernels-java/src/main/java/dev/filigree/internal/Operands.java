@@ -10,10 +10,13 @@ import java.lang.foreign.MemorySegment;
  */
 public final class Operands {
 
-    /** Reads a matrix's alias for worker threads; set by {@link DenseMatrix}. */
+    /** What {@link DenseMatrix} knows and does not publish. */
     public interface Access {
         /** The segment that threads other than the owner may use while the owner waits. */
         MemorySegment shareable(DenseMatrix matrix);
+
+        /** The array behind a heap segment, null when there is none or the segment is read-only. */
+        Object heapBase(DenseMatrix matrix);
     }
 
     /** Never started: it is "another thread", to ask a segment whether it is confined. */
@@ -103,12 +106,12 @@ public final class Operands {
         if (a.byteSize() == 0 || b.byteSize() == 0 || !x.memory().equals(y.memory())) {
             return false;
         }
-        if (!a.isNative() || !b.isNative()) {
-            if (a.isNative() != b.isNative() || !a.heapBase().equals(b.heapBase())) {
-                // Read-only heap segments hide their array; an output is never read-only, so two of the same
-                // array differ here only when the input hides it: compare what can be seen.
-                return a.asOverlappingSlice(b).isPresent() && !besideEachOther(x, y);
-            }
+        if (a.isNative() != b.isNative()) {
+            return false;
+        }
+        if (!a.isNative() && access.heapBase(x) != access.heapBase(y)) {
+            // A read-only segment hides its array; asking it directly is the slow way, but it knows.
+            return access.heapBase(y) == null && a.asOverlappingSlice(b).isPresent() && !besideEachOther(x, y);
         }
         boolean rangesMeet =
             a.address() < b.address() + b.byteSize() && b.address() < a.address() + a.byteSize();

@@ -15,7 +15,7 @@ import java.lang.foreign.ValueLayout;
  * without.
  *
  * <p>Scratch holds the tile ({@code blockDepth} rows of B, as wide as the panel rounded up to 16 floats), then the
- * accumulators of a pass, then one spare row.
+ * accumulators of a pass, then one spare row for what the output held before.
  */
 public abstract class SpmmWalk implements SpmmKernel {
 
@@ -37,15 +37,19 @@ public abstract class SpmmWalk implements SpmmKernel {
     protected abstract void copyTile(
         MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded);
 
+    /** Sets {@code floats} floats to +0; a multiple of 16. */
+    protected abstract void clear(MemorySegment scratch, long at, int floats);
+
     /** sum[0, padded) += addend[0, padded). */
     protected abstract void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded);
 
     /**
-     * Finishes a row: {@code c = act(alpha * acc (+ beta * c) (+ bias))} for {@code width} elements; reads c when
-     * beta is not 0, and adds the bias when {@code biased}.
+     * Finishes accumulators in place: {@code acc = act(alpha * acc (+ beta * old) (+ bias))} for {@code width}
+     * elements; {@code old} is read when beta is not 0, the bias added when {@code biased}. Both rows are in
+     * scratch and padded.
      */
-    protected abstract void finish(MemorySegment acc, long accAt, int width, float alpha, float beta,
-        boolean biased, float bias, int activation, MemorySegment c, long cAt);
+    protected abstract void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha,
+        float beta, boolean biased, float bias, int activation);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -83,7 +87,7 @@ public abstract class SpmmWalk implements SpmmKernel {
         long rowBytes = (long) Float.BYTES * padded;
         for (long v = vBegin; v < vEnd; v += passRows) {
             long vPass = Math.min(vEnd, v + passRows);
-            scratch.asSlice(accAt, (vPass - v) * rowBytes).fill((byte) 0);
+            clear(scratch, accAt, (int) (vPass - v) * padded);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     fillTile(packed, b, bStride, panel, block * depth, width, padded, scratch);
@@ -114,14 +118,16 @@ public abstract class SpmmWalk implements SpmmKernel {
     /** Tile row k becomes column {@code firstRow + k} of the panel's tokens. */
     private static void transposeTile(MemorySegment x, long firstToken, long xStride, long firstRow, int depth,
             MemorySegment scratch, int width, int padded) {
-        if (width < padded) {
-            scratch.asSlice(0, (long) Float.BYTES * padded * depth).fill((byte) 0);
-        }
         for (int token = 0; token < width; token++) {
             long from = Float.BYTES * ((firstToken + token) * xStride + firstRow);
             for (int k = 0; k < depth; k++) {
                 scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + token),
                     x.get(ValueLayout.JAVA_FLOAT, from + (long) Float.BYTES * k));
+            }
+        }
+        for (int k = 0; k < depth && width < padded; k++) {
+            for (int token = width; token < padded; token++) {
+                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + token), 0f);
             }
         }
     }
@@ -169,24 +175,27 @@ public abstract class SpmmWalk implements SpmmKernel {
         float bias = biased ? packed.get(ValueLayout.JAVA_FLOAT, biasAt + (long) Float.BYTES * row) : 0f;
         int activation = SpmmFormat.intField(packed, SpmmFormat.ACTIVATION);
         long first = (long) panel * PANEL;
-        if (SpmmFormat.intField(packed, SpmmFormat.LAYOUT) != TOKEN_MAJOR) {
-            finish(scratch, accAt, width, alpha, beta, biased, bias, activation, c,
-                Float.BYTES * (row * cStride + first));
+        boolean tokens = SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR;
+        long cAt = Float.BYTES * (tokens ? first * cStride + row : row * cStride + first);
+        long cStep = Float.BYTES * (tokens ? cStride : 1);
+        long oldAt = spareAt(packed);
+        if (beta != 0f) {
+            copyRow(c, cAt, cStep, scratch, oldAt, Float.BYTES, width);
+        }
+        finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
+        copyRow(scratch, accAt, Float.BYTES, c, cAt, cStep, width);
+    }
+
+    /** Copies {@code width} floats that lie {@code step} bytes apart. */
+    private static void copyRow(
+            MemorySegment from, long fromAt, long fromStep, MemorySegment to, long toAt, long toStep, int width) {
+        if (fromStep == toStep) {
+            MemorySegment.copy(from, fromAt, to, toAt, (long) Float.BYTES * width);
             return;
         }
-        long spareAt = spareAt(packed);
-        long columnAt = Float.BYTES * (first * cStride + row);
-        long step = Float.BYTES * cStride;
-        if (beta != 0f) {
-            for (int t = 0; t < width; t++) {
-                scratch.set(ValueLayout.JAVA_FLOAT, spareAt + (long) Float.BYTES * t,
-                    c.get(ValueLayout.JAVA_FLOAT, columnAt + t * step));
-            }
-        }
-        finish(scratch, accAt, width, alpha, beta, biased, bias, activation, scratch, spareAt);
-        for (int t = 0; t < width; t++) {
-            c.set(ValueLayout.JAVA_FLOAT, columnAt + t * step,
-                scratch.get(ValueLayout.JAVA_FLOAT, spareAt + (long) Float.BYTES * t));
+        for (int j = 0; j < width; j++) {
+            to.set(ValueLayout.JAVA_FLOAT, toAt + j * toStep,
+                from.get(ValueLayout.JAVA_FLOAT, fromAt + j * fromStep));
         }
     }
 

@@ -63,13 +63,22 @@ public final class SpmmPlan implements AutoCloseable {
     static SpmmPlan create(CsrMatrix a, SpmmOptions options) {
         Objects.requireNonNull(a, "a");
         Objects.requireNonNull(options, "options");
+        return create(a, options, Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf));
+    }
+
+    /** With a provider that nobody looked up, for tests. */
+    static SpmmPlan create(CsrMatrix a, SpmmOptions options, KernelProvider provider) {
+        return create(a, options,
+            new Backends.Selection<>(provider, kernelOf(provider).orElseThrow(), List.of()));
+    }
+
+    private static SpmmPlan create(CsrMatrix a, SpmmOptions options, Backends.Selection<Offer> selection) {
         float[] bias = options.bias().orElse(null);
         if (bias != null && bias.length != a.rows()) {
             throw new IllegalArgumentException(
                 "bias has " + bias.length + " values, " + a + " needs one for each of its " + a.rows() + " rows");
         }
         Object event = Telemetry.beginPlan();
-        var selection = Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf);
         KernelProvider provider = selection.provider();
         // Shared: every worker reads it, and close() may come from any thread.
         Arena arena = Arena.ofShared();
@@ -82,7 +91,9 @@ public final class SpmmPlan implements AutoCloseable {
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
             return new SpmmPlan(a, options.layout(), executor, explanation);
         } catch (Throwable t) {
-            arena.close();
+            if (arena.scope().isAlive()) {
+                arena.close();
+            }
             throw t;
         }
     }

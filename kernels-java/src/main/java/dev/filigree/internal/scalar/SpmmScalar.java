@@ -62,6 +62,13 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
+    protected void clear(MemorySegment scratch, long at, int floats) {
+        for (int j = 0; j < floats; j++) {
+            scratch.set(JAVA_FLOAT, at + 4L * j, 0f);
+        }
+    }
+
+    @Override
     protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
         for (int j = 0; j < padded; j++) {
             sum.set(JAVA_FLOAT, sumAt + 4L * j,
@@ -70,18 +77,18 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
-    protected void finish(MemorySegment acc, long accAt, int width, float alpha, float beta, boolean biased,
-            float bias, int activation, MemorySegment c, long cAt) {
+    protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
+            boolean biased, float bias, int activation) {
         Activation function = ACTIVATIONS[activation];
         for (int j = 0; j < width; j++) {
-            float y = alpha * acc.get(JAVA_FLOAT, accAt + 4L * j);
+            float y = alpha * scratch.get(JAVA_FLOAT, accAt + 4L * j);
             if (beta != 0f) {
-                y = Math.fma(beta, c.get(JAVA_FLOAT, cAt + 4L * j), y);
+                y = Math.fma(beta, scratch.get(JAVA_FLOAT, oldAt + 4L * j), y);
             }
             if (biased) {
                 y += bias;
             }
-            c.set(JAVA_FLOAT, cAt + 4L * j, ScalarMath.activate(function, y));
+            scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(function, y));
         }
     }
 }

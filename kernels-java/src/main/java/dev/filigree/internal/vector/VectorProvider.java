@@ -24,7 +24,7 @@ public final class VectorProvider implements KernelProvider {
 
     @Override
     public Optional<Refusal> refusal() {
-        return Optional.empty();
+        return RawMemory.refusal();
     }
 
     @Override

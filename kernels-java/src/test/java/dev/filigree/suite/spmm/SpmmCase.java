@@ -9,6 +9,7 @@ import dev.filigree.spmm.SpmmOptions;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.SplittableRandom;
 
@@ -110,14 +111,14 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
                 };
                 if (stored) {
                     if (nnz == columns.length) {
-                        columns = java.util.Arrays.copyOf(columns, nnz * 2);
+                        columns = Arrays.copyOf(columns, nnz * 2);
                     }
                     columns[nnz++] = c;
                 }
             }
             offsets[r + 1] = nnz;
         }
-        return CsrMatrix.fromArrays(rows, cols, offsets, java.util.Arrays.copyOf(columns, nnz),
+        return CsrMatrix.fromArrays(rows, cols, offsets, Arrays.copyOf(columns, nnz),
             values(random, nnz));
     }
 

@@ -1,0 +1,156 @@
+package dev.filigree.spmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spi.SpmmFormat;
+import dev.filigree.suite.Seeds;
+import dev.filigree.suite.spmm.SpmmCase;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The packed bytes against the format's description. */
+class SpmmPackerTest {
+
+    /** A row's own cost in nonzeros, as the packer counts it. */
+    private static final long ROW_COST = 8;
+
+    static LongStream seeds() {
+        return Seeds.of(60);
+    }
+
+    private static long field(MemorySegment packed, long field) {
+        return SpmmFormat.field(packed, field);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void unpackingGivesTheMatrixBack(long seed) {
+        SpmmCase test = SpmmCase.random(seed);
+        CsrMatrix a = test.a();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment packed = PlanAccess.pack(a, test.layout(), arena);
+            assertThat(field(packed, SpmmFormat.MAGIC)).isEqualTo(SpmmFormat.MAGIC_VALUE);
+            assertThat(field(packed, SpmmFormat.BYTES)).isEqualTo(packed.byteSize());
+            long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
+            long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
+            long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+            if (a.cols() > 0) {
+                assertThat(depth * blocks).isGreaterThanOrEqualTo(a.cols());
+                assertThat(depth * (blocks - 1)).isLessThan(a.cols());
+            }
+            int[] rowOf = rowOfVirtualRow(packed, a.rows());
+            float[] dense = new float[a.rows() * a.cols()];
+            Arrays.fill(dense, Float.NaN);
+            long entries = 0;
+            for (long block = 0; block < blocks; block++) {
+                for (long v = 0; v < rows; v++) {
+                    long at = field(packed, SpmmFormat.ROW_STARTS) + 8 * (block * (rows + 1) + v);
+                    long end = packed.get(ValueLayout.JAVA_LONG, at + 8);
+                    int last = -1;
+                    for (long p = packed.get(ValueLayout.JAVA_LONG, at); p < end; p++, entries++) {
+                        int column = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p);
+                        assertThat(column).isGreaterThan(last).isLessThan((int) depth);
+                        last = column;
+                        int where = (int) (rowOf[(int) v] * (long) a.cols() + block * depth + column);
+                        assertThat(dense[where]).as("an entry comes once").isNaN();
+                        dense[where] =
+                            packed.get(ValueLayout.JAVA_FLOAT, field(packed, SpmmFormat.VALUES) + 4 * p);
+                    }
+                }
+            }
+            assertThat(entries).isEqualTo(a.nnz());
+            for (int row = 0; row < a.rows(); row++) {
+                long end = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row + 1);
+                for (long p = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row); p < end; p++) {
+                    int column = a.columns().getAtIndex(ValueLayout.JAVA_INT, p);
+                    assertThat(dense[row * a.cols() + column])
+                        .isEqualTo(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
+                }
+            }
+        }
+    }
+
+    private static int[] rowOfVirtualRow(MemorySegment packed, int rows) {
+        int count = (int) field(packed, SpmmFormat.VIRTUAL_ROWS);
+        long targets = field(packed, SpmmFormat.TARGETS);
+        long splits = field(packed, SpmmFormat.SPLITS);
+        long splitCount = field(packed, SpmmFormat.SPLIT_COUNT);
+        int[] rowOf = new int[count];
+        boolean[] seen = new boolean[rows];
+        for (int v = 0; v < count; v++) {
+            int target = packed.get(ValueLayout.JAVA_INT, targets + 4L * v);
+            if (target >= 0) {
+                assertThat(seen[target]).isFalse();
+                seen[target] = true;
+                rowOf[v] = target;
+            } else {
+                int slot = ~target;
+                long split = 0;
+                while (packed.get(ValueLayout.JAVA_INT, splits + 8 * (split + 1) + 4) <= slot) {
+                    split++;
+                }
+                assertThat(split).isLessThan(splitCount);
+                rowOf[v] = packed.get(ValueLayout.JAVA_INT, splits + 8 * split);
+                seen[rowOf[v]] = true;
+            }
+            assertThat(v == 0 || rowOf[v] >= rowOf[v - 1]).as("virtual rows are in row order").isTrue();
+        }
+        for (boolean row : seen) {
+            assertThat(row).as("every row is computed").isTrue();
+        }
+        return rowOf;
+    }
+
+    @Test
+    void noWorkItemHoldsMoreThanASixtyFourth() {
+        int wide = 50_000;
+        CsrMatrix oneDenseRow = CsrMatrix.fromArrays(3, wide, new int[] {0, 1, wide + 1, wide + 2},
+            IntStream.concat(IntStream.of(5), IntStream.concat(IntStream.range(0, wide), IntStream.of(7)))
+                .toArray(), new float[wide + 2]);
+        for (CsrMatrix a : new CsrMatrix[] {oneDenseRow, SpmmCase.uniform(1, 2000, 700, 0.1)}) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, arena);
+                long chunks = field(packed, SpmmFormat.CHUNK_COUNT);
+                long starts = field(packed, SpmmFormat.CHUNK_STARTS);
+                long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
+                long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+                long total = 0;
+                for (long chunk = 0; chunk < chunks; chunk++) {
+                    long from = packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunk);
+                    long to = packed.get(ValueLayout.JAVA_LONG, starts + 8 * (chunk + 1));
+                    assertThat(to).isGreaterThan(from);
+                    long nonzeros = 0;
+                    for (long block = 0; block < blocks; block++) {
+                        long at = field(packed, SpmmFormat.ROW_STARTS) + 8 * block * (rows + 1);
+                        nonzeros += packed.get(ValueLayout.JAVA_LONG, at + 8 * to)
+                            - packed.get(ValueLayout.JAVA_LONG, at + 8 * from);
+                    }
+                    long cost = nonzeros + ROW_COST * (to - from);
+                    assertThat(cost).isLessThanOrEqualTo(Math.ceilDiv(a.nnz() + ROW_COST * rows, 64));
+                    total += nonzeros;
+                }
+                assertThat(total).isEqualTo(a.nnz());
+                assertThat(packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunks)).isEqualTo(rows);
+            }
+        }
+    }
+
+    @Test
+    void anUnsplitMatrixKeepsItsRows() {
+        CsrMatrix a = SpmmCase.uniform(1, 200, 100, 0.2);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, arena);
+            assertThat(field(packed, SpmmFormat.SPLIT_COUNT)).isZero();
+            assertThat(field(packed, SpmmFormat.PARTIAL_COUNT)).isZero();
+            assertThat(field(packed, SpmmFormat.VIRTUAL_ROWS)).isEqualTo(200);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+package dev.filigree.suite.spmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import dev.filigree.Backend;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.Layout;
+import dev.filigree.spmm.Spmm;
+import dev.filigree.spmm.SpmmPlan;
+import dev.filigree.suite.HostBackends;
+import java.lang.foreign.Arena;
+import java.lang.management.ManagementFactory;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A warm run allocates nothing on any thread: no garbage, and no vector that the compiler had to box. */
+class SpmmAllocationTest {
+
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    private static final ThreadLocal<long[]> WORKERS = ThreadLocal.withInitial(() -> Thread.getAllStackTraces()
+        .keySet().stream().filter(t -> t.getName().startsWith("filigree-worker")).mapToLong(Thread::threadId)
+        .toArray());
+
+    /** What two measurements themselves allocate. */
+    private static final long MEASURING = calibrate();
+
+    static Stream<Backend> backends() {
+        return HostBackends.available().stream();
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void warmRunsAllocateNothing(Backend backend) {
+        // Tiles, splits and a tail; in place; token-major; on the heap: all paths of a run.
+        CsrMatrix tiled = SpmmCorrectnessTest.denseRowAmongSparse(200, 300);
+        CsrMatrix inPlace = SpmmCase.uniform(1, 300, 3000, 0.003);
+        try (Workers team = Workers.of(2)) {
+            assertNothingAllocated(SpmmCase.plain(tiled, 150, Layout.FEATURE_MAJOR), backend, team);
+            assertNothingAllocated(SpmmCase.plain(inPlace, 150, Layout.FEATURE_MAJOR), backend, team);
+            assertNothingAllocated(SpmmCase.plain(tiled, 150, Layout.TOKEN_MAJOR), backend, team);
+            assertNothingAllocated(new SpmmCase(1, tiled, 150, Layout.FEATURE_MAJOR,
+                dev.filigree.Activation.GELU_ERF, new float[200], 2f, 3f, SpmmCase.Place.HEAP, 0, 0), backend, team);
+        }
+    }
+
+    private static void assertNothingAllocated(SpmmCase test, Backend backend, Workers team) {
+        try (Arena arena = Arena.ofConfined();
+                SpmmPlan plan = Spmm.plan(test.a(), test.options().backend(backend).workers(team))) {
+            DenseMatrix b = test.input(arena);
+            DenseMatrix c = test.output(arena);
+            // Warm is when 1,000 runs in a row allocate nothing; a slow machine gets 20 seconds to get there.
+            long deadline = System.nanoTime() + 20_000_000_000L;
+            long bytes;
+            do {
+                bytes = allocated(plan, b, c, 1000);
+            } while (bytes > 0 && System.nanoTime() < deadline);
+            assertThat(bytes).as("bytes in 1,000 runs of %s on %s", test, backend).isZero();
+        }
+    }
+
+    private static long allocated(SpmmPlan plan, DenseMatrix b, DenseMatrix c, int runs) {
+        long before = ofTeamAndCaller();
+        for (int i = 0; i < runs; i++) {
+            plan.run(b, c);
+        }
+        return ofTeamAndCaller() - before - MEASURING;
+    }
+
+    private static long calibrate() {
+        long least = Long.MAX_VALUE;
+        for (int i = 0; i < 1000; i++) {
+            long before = ofTeamAndCaller();
+            least = Math.min(least, ofTeamAndCaller() - before);
+        }
+        return least;
+    }
+
+    private static long ofTeamAndCaller() {
+        long sum = THREADS.getCurrentThreadAllocatedBytes();
+        for (long id : WORKERS.get()) {
+            sum += Math.max(0, THREADS.getThreadAllocatedBytes(id));
+        }
+        return sum;
+    }
+
+}

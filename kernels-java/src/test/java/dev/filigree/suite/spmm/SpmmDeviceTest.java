@@ -1,0 +1,129 @@
+package dev.filigree.suite.spmm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.filigree.Backend;
+import dev.filigree.DenseMatrix;
+import dev.filigree.NativeException;
+import dev.filigree.Stream;
+import dev.filigree.Workers;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.Layout;
+import dev.filigree.spmm.PlanAccess;
+import dev.filigree.spmm.Spmm;
+import dev.filigree.spmm.SpmmPlan;
+import dev.filigree.suite.Bits;
+import dev.filigree.suite.FakeDevice;
+import java.lang.foreign.Arena;
+import java.util.concurrent.CountDownLatch;
+import org.junit.jupiter.api.Test;
+
+/** What a plan does with a device, shown on one that is made of host memory. */
+class SpmmDeviceTest {
+
+    private final FakeDevice device = new FakeDevice();
+    private final CsrMatrix a = SpmmCorrectnessTest.denseRowAmongSparse(60, 200);
+    private final SpmmCase test = SpmmCase.plain(a, 30, Layout.FEATURE_MAJOR);
+    private final Arena arena = Arena.ofAuto();
+
+    private SpmmPlan plan() {
+        return PlanAccess.plan(a, test.options(), device);
+    }
+
+    private DenseMatrix expected() {
+        try (Workers one = Workers.of(1)) {
+            return SpmmRun.run(test, Backend.SCALAR, one, arena);
+        }
+    }
+
+    @Test
+    void hostOperandsAreCopiedThereAndBack() {
+        try (SpmmPlan plan = plan()) {
+            assertThat(plan.backend()).isEqualTo(Backend.CUDA);
+            assertThat(Bits.difference("host", expected(), "device", SpmmRun.run(test, plan, arena))).isEmpty();
+        }
+        assertThat(device.liveAllocations()).isZero();
+    }
+
+    @Test
+    void deviceOperandsStayThere() {
+        DenseMatrix b = device.upload(test.input(arena));
+        DenseMatrix c = device.upload(test.output(arena));
+        try (SpmmPlan plan = plan()) {
+            plan.run(b, c);
+        }
+        DenseMatrix back = DenseMatrix.of(c.data(), c.dtype(), c.rows(), c.cols());
+        assertThat(Bits.difference("host", expected(), "device", back)).isEmpty();
+    }
+
+    @Test
+    void mixedOperandsAreRefusedByName() {
+        DenseMatrix b = test.input(arena);
+        DenseMatrix c = test.output(arena);
+        try (SpmmPlan plan = plan()) {
+            DenseMatrix onDevice = device.upload(c);
+            assertThatThrownBy(() -> plan.run(b, onDevice)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("c is in fake:0 memory, expected host");
+            DenseMatrix inputThere = device.upload(b);
+            assertThatThrownBy(() -> plan.run(inputThere, c)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("c is in host memory, expected fake:0");
+        }
+        try (SpmmPlan host = Spmm.plan(a)) {
+            DenseMatrix inputThere = device.upload(b);
+            assertThatThrownBy(() -> host.run(inputThere, c)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("b is in fake:0 memory, expected host");
+        }
+    }
+
+    @Test
+    void anAsynchronousRunReturnsBeforeItsWorkAndCloseWaitsForIt() throws InterruptedException {
+        CountDownLatch open = new CountDownLatch(1);
+        DenseMatrix b = device.upload(test.input(arena));
+        DenseMatrix c = device.upload(test.output(arena));
+        SpmmPlan plan = plan();
+        try (Stream stream = FakeDevice.gatedStream(device, open)) {
+            plan.runAsync(stream, 1f, b, 0f, c);
+            assertThat(DenseMatrix.of(c.data(), c.dtype(), c.rows(), c.cols()).get(0, 0)).isNaN();
+            Thread closer = Thread.ofPlatform().start(plan::close);
+            closer.join(50);
+            assertThat(closer.isAlive()).as("close waits for the submitted run").isTrue();
+            open.countDown();
+            closer.join();
+        }
+        DenseMatrix back = DenseMatrix.of(c.data(), c.dtype(), c.rows(), c.cols());
+        assertThat(Bits.difference("host", expected(), "device", back)).isEmpty();
+        assertThat(device.liveAllocations()).as("only the two operands").isEqualTo(2);
+    }
+
+    @Test
+    void runAsyncNeedsADevice() {
+        try (SpmmPlan host = Spmm.plan(a); SpmmPlan plan = plan(); Stream stream = device.newStream();
+                Stream foreign = new FakeDevice().newStream()) {
+            DenseMatrix b = test.input(arena);
+            DenseMatrix c = test.output(arena);
+            assertThatThrownBy(() -> host.runAsync(stream, 1f, b, 0f, c))
+                .isInstanceOf(UnsupportedOperationException.class).hasMessageContaining("needs a plan on a device");
+            assertThatThrownBy(() -> plan.runAsync(stream, 1f, b, 0f, c))
+                .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("host memory");
+            assertThatThrownBy(() -> plan.runAsync(foreign, 1f, b, 0f, c))
+                .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("stream belongs to");
+        }
+    }
+
+    @Test
+    void anExhaustedDeviceLeaksNothing() {
+        device.limitMemory(0);
+        assertThatThrownBy(this::plan).isInstanceOf(NativeException.class)
+            .hasMessage("fakeAllocate failed with code 2: out of memory");
+        device.limitMemory(Long.MAX_VALUE);
+        try (SpmmPlan plan = plan()) {
+            device.limitMemory(1000);
+            DenseMatrix b = test.input(arena);
+            DenseMatrix c = test.output(arena);
+            assertThatThrownBy(() -> plan.run(b, c)).isInstanceOf(NativeException.class);
+            assertThat(device.liveAllocations()).isEqualTo(1);
+        }
+        assertThat(device.liveAllocations()).isZero();
+    }
+}
