@@ -8,7 +8,7 @@
 #   native/build.sh test BUILD_DIR
 #       runs the native tests of that build, if there is one
 set -eu
-source=$(cd "$(dirname "$0")/.." && pwd)
+source=$(cd -P "$(dirname "$0")/.." && pwd)
 
 usage() {
     echo "usage: native/build.sh auto|require BUILD_DIR RESOURCE_DIR VERSION | test BUILD_DIR" >&2

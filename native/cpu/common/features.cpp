@@ -1,6 +1,6 @@
 /*
- * What the processor has and what the operating system lets a process use. Built for the baseline processor: this
- * code runs before anything is known.
+ * What the processor has and what the operating system lets a process use. Built for the baseline processor:
+ * this code runs before anything is known.
  */
 #include "cpu/common/features.h"
 
@@ -95,7 +95,9 @@ int32_t read_amx_permission() {
     return (granted >> kXfeatureXtiledata) & 1;
 }
 
-int32_t ask_for_amx() { return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0 ? 0 : -errno; }
+int32_t ask_for_amx() {
+    return syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata) == 0 ? 0 : -errno;
+}
 
 #else
 

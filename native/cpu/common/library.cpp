@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kPrefix = sizeof("filigree_") - 1;
 
 constexpr filigree_kernel_info kKernels[] = {
-#define FILIGREE_KERNEL(symbol, operation, format, dtype, isa, tile, required_bits) \
+#define FILIGREE_KERNEL(symbol, operation, format, dtype, isa, tile, required_bits)                          \
     {&#symbol[kPrefix], operation, dtype, isa, tile, required_bits},
 #include "cpu/kernels.def"
 #undef FILIGREE_KERNEL
@@ -28,7 +28,8 @@ int32_t filigree_abi_version(void) { return FILIGREE_ABI_VERSION; }
 const char *filigree_status_text(int32_t status) {
     switch (status) {
     case FILIGREE_OK: return "ok";
-    case FILIGREE_INVALID_ARGUMENT: return "invalid argument: a size, a range or a packed header is impossible";
+    case FILIGREE_INVALID_ARGUMENT:
+        return "invalid argument: a size, a range or a packed header is impossible";
     case FILIGREE_UNSUPPORTED_ISA:
         return "unsupported instructions: the processor, the operating system or this build lacks them";
     case FILIGREE_SYSTEM_ERROR: return "the operating system refused";
@@ -54,7 +55,7 @@ int32_t filigree_advise_huge_pages(void *address, int64_t bytes) {
     const uintptr_t last = (start + static_cast<uintptr_t>(bytes)) & ~(page - 1);
     if (first >= last) return FILIGREE_OK;
     return madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE) == 0 ? FILIGREE_OK
-                                                                                     : FILIGREE_SYSTEM_ERROR;
+                                                                                      : FILIGREE_SYSTEM_ERROR;
 #else
     return FILIGREE_OK;
 #endif

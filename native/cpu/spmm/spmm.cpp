@@ -20,7 +20,8 @@ bool is_sane(const filigree_spmm_packed &a) {
     if (a.activation < FILIGREE_ACTIVATION_NONE || a.activation > FILIGREE_ACTIVATION_SILU) return false;
     if (a.virtual_rows > 0 && (a.pass_rows <= 0 || a.chunk_count == 0)) return false;
     if ((a.block_count > 0) != (a.cols > 0)) return false;
-    if (a.block_count > 0 && (a.block_depth <= 0 || (a.cols - 1) / a.block_depth != a.block_count - 1)) return false;
+    if (a.block_count > 0 && (a.block_depth <= 0 || (a.cols - 1) / a.block_depth != a.block_count - 1))
+        return false;
     if (a.tiled != 0 && a.tiled != 1) return false;
     return a.tiled == 1 || (a.layout == FILIGREE_FEATURE_MAJOR && a.block_count <= 1);
 }
@@ -45,7 +46,8 @@ int32_t check(const SpmmCall &call) {
     const int64_t c_rows = by_feature ? a.rows : call.n, c_width = by_feature ? call.n : a.rows;
     if (b_rows > 1 && call.b_stride < b_width) return FILIGREE_INVALID_ARGUMENT;
     if (c_rows > 1 && call.c_stride < c_width) return FILIGREE_INVALID_ARGUMENT;
-    if ((call.b == nullptr && a.cols > 0) || (call.c == nullptr && a.rows > 0)) return FILIGREE_INVALID_ARGUMENT;
+    if ((call.b == nullptr && a.cols > 0) || (call.c == nullptr && a.rows > 0))
+        return FILIGREE_INVALID_ARGUMENT;
     if (call.partials == nullptr && a.partial_count > 0) return FILIGREE_INVALID_ARGUMENT;
     if (a.scratch_bytes < least_scratch(a)) return FILIGREE_INVALID_ARGUMENT;
     if (call.scratch == nullptr && a.scratch_bytes > 0) return FILIGREE_INVALID_ARGUMENT;
@@ -56,9 +58,9 @@ int32_t check(const SpmmCall &call) {
 } // namespace
 } // namespace filigree
 
-int32_t filigree_spmm_csr_f32_avx512(const filigree_spmm_packed *a, const float *b, int64_t b_stride, float *c,
-                                     int64_t c_stride, int64_t n, float alpha, float beta, float *partials,
-                                     int64_t begin, int64_t end, void *scratch) {
+int32_t filigree_spmm_csr_f32_avx512(const filigree_spmm_packed *a, const float *b, int64_t b_stride,
+                                     float *c, int64_t c_stride, int64_t n, float alpha, float beta,
+                                     float *partials, int64_t begin, int64_t end, void *scratch) {
     if (!FILIGREE_HAVE_AVX512 || !filigree::supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512))
         return FILIGREE_UNSUPPORTED_ISA;
     const filigree::SpmmCall call{a, b, b_stride, c, c_stride, n, alpha, beta, partials, begin, end, scratch};

@@ -19,7 +19,6 @@ record BundledLibrary(String name, String version, String sha256, Content conten
 
     /** Hexadecimal digits of the hash in a file's name: enough that two builds never meet. */
     private static final int NAME_DIGITS = 16;
-    private static final int SHA256_DIGITS = 64;
 
     /** Opens the library's bytes. */
     @FunctionalInterface
@@ -34,20 +33,13 @@ record BundledLibrary(String name, String version, String sha256, Content conten
         InputStream open(String path) throws IOException;
     }
 
-    BundledLibrary {
-        if (sha256.length() != SHA256_DIGITS || version.isEmpty() || version.contains("/")) {
-            throw new IllegalArgumentException("lib" + name + ".properties is damaged: version=" + version
-                + ", sha256=" + sha256);
-        }
-    }
-
     /** The name under which the library is kept outside the jar: one for each build. */
     String fileName() {
         return "lib" + name + "-" + version + "-" + sha256.substring(0, NAME_DIGITS) + ".so";
     }
 
     /** The library of that name, unless the jar was built without it. */
-    static Optional<BundledLibrary> find(String name, Resources resources) throws IOException {
+    static Optional<BundledLibrary> find(String name, Resources resources) throws IOException, LoadException {
         String base = FOLDER + "lib" + name;
         try (InputStream description = resources.open(base + ".properties")) {
             if (description == null) {
@@ -55,8 +47,13 @@ record BundledLibrary(String name, String version, String sha256, Content conten
             }
             Properties properties = new Properties();
             properties.load(description);
-            return Optional.of(new BundledLibrary(name, properties.getProperty("version", ""),
-                properties.getProperty("sha256", ""), () -> resources.open(base + ".so")));
+            String version = properties.getProperty("version", "");
+            String sha256 = properties.getProperty("sha256", "");
+            if (!version.matches("[A-Za-z0-9._-]+") || !sha256.matches("[0-9a-f]{64}")) {
+                throw new LoadException("lib" + name + ".properties in the jar is damaged: version=" + version
+                    + ", sha256=" + sha256, "get an intact filigree-bindings jar");
+            }
+            return Optional.of(new BundledLibrary(name, version, sha256, () -> resources.open(base + ".so")));
         }
     }
 }

@@ -1,0 +1,126 @@
+package dev.filigree.internal.ffi;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.filigree.spi.SpmmFormat;
+import java.io.IOException;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.reflect.Field;
+import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+/** The header, the bindings, the library and the Java constants say the same. */
+class BindingsTest {
+
+    private static final Path REPOSITORY = Path.of(System.getProperty("filigree.repository"));
+    private static final Path HEADER = REPOSITORY.resolve("native/include/filigree.h");
+    private static final Pattern DECLARATION = Pattern.compile("FILIGREE_API[^;(]*?\\b(filigree_\\w+)\\(");
+    private static final String ADDRESS = "$address";
+
+    private static Set<String> declared() throws IOException {
+        return DECLARATION.matcher(Files.readString(HEADER)).results().map(r -> r.group(1))
+            .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    private static Map<String, Method> bound() {
+        Map<String, Method> bound = new TreeMap<>();
+        for (Method method : Filigree.class.getMethods()) {
+            if (method.getName().endsWith(ADDRESS)) {
+                bound.put(method.getName().substring(0, method.getName().length() - ADDRESS.length()), method);
+            }
+        }
+        return bound;
+    }
+
+    @Test
+    void everyDeclaredFunctionIsBoundAndNoOther() throws IOException {
+        assertThat(declared()).hasSizeGreaterThanOrEqualTo(8);
+        assertThat(bound().keySet()).isEqualTo(declared());
+    }
+
+    @Test
+    void everyBoundFunctionIsExported() throws Exception {
+        Tools.assumeNatives();
+        for (Method address : bound().values()) {
+            assertThat(((MemorySegment) address.invoke(null)).address()).as(address.getName()).isNotZero();
+        }
+    }
+
+    @Test
+    void theLibraryExportsWhatTheHeaderDeclaresAndNothingElse() throws Exception {
+        Tools.assumeNatives();
+        Tools.assumeInstalled("nm");
+        Path library = ((NativeLibrary.Loaded) NativeLibrary.cpu()).file();
+        Tools.Result symbols = Tools.run("nm", "-D", "--defined-only", library.toString());
+        assertThat(symbols.exit()).as(symbols.output()).isZero();
+        assertThat(symbols.output().lines().map(line -> line.substring(line.lastIndexOf(' ') + 1)))
+            .containsExactlyInAnyOrderElementsOf(declared());
+    }
+
+    @Test
+    void everyConstantOfTheHeaderIsBound() throws Exception {
+        Pattern constant = Pattern.compile("(?m)(?:^#define +|[{,]\\s*|\\*/\\s*|^ +)(FILIGREE_[A-Z0-9_]+)[ =]+(\\w+)");
+        Map<String, Long> values = new TreeMap<>();
+        for (MatchResult match : constant.matcher(Files.readString(HEADER)).results().toList()) {
+            if (match.group(2).matches("(0x)?[0-9a-f]+(LL)?")) {
+                values.put(match.group(1), Long.decode(match.group(2).replace("LL", "")));
+            }
+        }
+        assertThat(values).containsEntry("FILIGREE_OK", 0L).hasSizeGreaterThanOrEqualTo(20);
+        for (Map.Entry<String, Long> entry : values.entrySet()) {
+            Number bound = (Number) Filigree.class.getMethod(entry.getKey()).invoke(null);
+            assertThat(bound.longValue()).as(entry.getKey()).isEqualTo(entry.getValue());
+        }
+    }
+
+    @Test
+    void theSpmmFormatIsTheHeadersStruct() throws Exception {
+        GroupLayout struct = filigree_spmm_packed.layout();
+        Set<String> notOffsets =
+            Set.of("PANEL", "LANES", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES");
+        Map<String, Long> offsets = new TreeMap<>();
+        for (Field field : SpmmFormat.class.getFields()) {
+            if (!notOffsets.contains(field.getName())) {
+                offsets.put(field.getName().toLowerCase(Locale.ROOT), field.getLong(null));
+            }
+        }
+        Map<String, Long> expected = struct.memberLayouts().stream().map(MemoryLayout::name)
+            .flatMap(Optional::stream)
+            .collect(Collectors.toMap(name -> name,
+                name -> struct.byteOffset(MemoryLayout.PathElement.groupElement(name))));
+        assertThat(offsets).isEqualTo(expected);
+
+        // field() reads eight bytes and intField() four.
+        assertThat(Arrays.asList("layout", "activation")).allSatisfy(name ->
+            assertThat(struct.select(MemoryLayout.PathElement.groupElement(name))).isInstanceOf(ValueLayout.OfInt.class));
+        assertThat(struct.memberLayouts().stream().filter(member -> member.byteSize() == Integer.BYTES)).hasSize(2);
+
+        assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(struct.byteSize());
+        assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
+        assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+    }
+
+    @Test
+    void theBindingsAreWhatTheGeneratorWrites() throws Exception {
+        Tools.assumeInstalled("jextract");
+        Tools.Result check = Tools.run("sh", REPOSITORY.resolve("bindings/generate.sh").toString(), "--check");
+        assumeTrue(check.exit() != 3, check.output());
+        assertThat(check.exit()).as(check.output()).isZero();
+    }
+}

@@ -1,0 +1,101 @@
+package dev.filigree.internal.ffi;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Properties;
+import java.util.jar.JarFile;
+import java.util.zip.ZipEntry;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The finished jar, as users get it. */
+class JarTest {
+
+    private static final String FOLDER = "META-INF/native/linux-x86_64/";
+
+    /** The library runs on every distribution with this C library or a newer one. */
+    private static final int[] NEWEST_GLIBC = {2, 28};
+
+    private JarFile jar;
+
+    @TempDir
+    private Path temporary;
+
+    @BeforeEach
+    void open() throws IOException {
+        jar = new JarFile(System.getProperty("filigree.jar"));
+    }
+
+    @AfterEach
+    void close() throws IOException {
+        jar.close();
+    }
+
+    private byte[] entry(String name) throws IOException {
+        ZipEntry entry = jar.getEntry(name);
+        assertThat(entry).as(name).isNotNull();
+        try (InputStream in = jar.getInputStream(entry)) {
+            return in.readAllBytes();
+        }
+    }
+
+    private void assumeNatives() {
+        assumeTrue(Files.exists(Path.of(System.getProperty("filigree.jar")).resolveSibling("native-resources")
+            .resolve(FOLDER)), "natives were not built");
+    }
+
+    @Test
+    void providersAreRegistered() throws IOException {
+        assertThat(new String(entry("META-INF/services/dev.filigree.spi.KernelProvider")).lines())
+            .containsExactly(Avx512Provider.class.getName(), CudaProvider.class.getName());
+        assertThat(jar.getEntry("module-info.class")).isNotNull();
+    }
+
+    @Test
+    void theLibraryIsThereAndIsWhatItsDescriptionSays() throws Exception {
+        assumeNatives();
+        byte[] library = entry(FOLDER + "libfiligree.so");
+        Properties description = new Properties();
+        description.load(jar.getInputStream(jar.getEntry(FOLDER + "libfiligree.properties")));
+        assertThat(description.stringPropertyNames()).containsExactlyInAnyOrder("version", "abi", "sha256");
+        assertThat(description.getProperty("sha256"))
+            .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(library)));
+        assertThat(description.getProperty("abi")).isEqualTo("" + Filigree.FILIGREE_ABI_VERSION());
+        assertThat(Path.of(jar.getName()).getFileName()).hasToString(
+            "filigree-bindings-" + description.getProperty("version") + ".jar");
+    }
+
+    @Test
+    void theLibraryExportsOnlyItsOwnAndAsksForNothingNew() throws Exception {
+        assumeNatives();
+        Tools.assumeInstalled("nm");
+        Path library = Files.write(temporary.resolve("libfiligree.so"), entry(FOLDER + "libfiligree.so"));
+        Tools.Result defined = Tools.run("nm", "-D", "--defined-only", library.toString());
+        assertThat(defined.output().lines()).isNotEmpty().allMatch(line -> line.matches("[0-9a-f]+ T filigree_\\w+"));
+
+        Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
+        List<String> needed = undefined.output().lines().map(String::strip).toList();
+        assertThat(needed).allMatch(JarTest::isOfAnOldEnoughCLibrary);
+    }
+
+    /** {@code U memcpy@GLIBC_2.14} and the like, or a weak symbol, which may be absent. */
+    private static boolean isOfAnOldEnoughCLibrary(String line) {
+        int at = line.indexOf("@GLIBC_");
+        if (at < 0) {
+            return line.startsWith("w ");
+        }
+        String[] version = line.substring(at + "@GLIBC_".length()).split("\\.");
+        int major = Integer.parseInt(version[0]);
+        return major < NEWEST_GLIBC[0] || major == NEWEST_GLIBC[0] && Integer.parseInt(version[1]) <= NEWEST_GLIBC[1];
+    }
+}

@@ -1,0 +1,67 @@
+/*
+ * The C ABI of libfiligree_cuda.so. The library loads on a machine without a driver and says so when asked;
+ * only where filigree_cuda_device_count finds a device is there anything else to do with it.
+ *
+ * Every function that can fail returns a status, 0 for success.
+ */
+#ifndef FILIGREE_CUDA_H
+#define FILIGREE_CUDA_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FILIGREE_CUDA_API __attribute__((visibility("default")))
+#else
+#define FILIGREE_CUDA_API
+#endif
+
+/* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number.
+ */
+#define FILIGREE_CUDA_ABI_VERSION 1
+
+enum {
+    FILIGREE_CUDA_OK = 0,
+    FILIGREE_CUDA_INVALID_ARGUMENT = 1, /* a size, a range or an index is impossible */
+    FILIGREE_CUDA_NO_DRIVER = 2,        /* no NVIDIA driver is installed, or it does not load */
+    FILIGREE_CUDA_OLD_DRIVER = 3,       /* the driver is older than the CUDA release of this library */
+    FILIGREE_CUDA_NO_DEVICE = 4,        /* the driver sees no device, or none is visible to this process */
+    FILIGREE_CUDA_OLD_DEVICE = 5, /* the device is older than every one that the kernels are built for */
+    FILIGREE_CUDA_ERROR = 1000    /* this plus a cudaError_t */
+};
+
+/* The least compute capability, ten times major plus minor, that the kernels are built for. */
+#define FILIGREE_CUDA_LEAST_CAPABILITY 80
+
+FILIGREE_CUDA_API int32_t filigree_cuda_abi_version(void);
+
+/* A static, never null, English text. */
+FILIGREE_CUDA_API const char *filigree_cuda_status_text(int32_t status);
+
+/* CUDA releases as 1000 * major + 10 * minor: the one the library was built with and the newest one that the
+ * driver knows, 0 without a driver. */
+FILIGREE_CUDA_API int32_t filigree_cuda_versions(int32_t *runtime, int32_t *driver);
+
+/* Counts the devices that this process sees. Without any, *count is 0 and the status says why. */
+FILIGREE_CUDA_API int32_t filigree_cuda_device_count(int32_t *count);
+
+typedef struct filigree_cuda_device {
+    char name[256];       /* ends in a zero byte */
+    int64_t memory_bytes; /* of the whole device */
+    int64_t l2_bytes;
+    int32_t capability; /* ten times major plus minor: 90 */
+    int32_t multiprocessors;
+} filigree_cuda_device;
+
+/* Describes device 0 <= index < count, numbered as the CUDA runtime does. It makes no context on the device.
+ * FILIGREE_CUDA_OLD_DEVICE, with *out filled, where no kernel runs. */
+FILIGREE_CUDA_API int32_t filigree_cuda_get_device(int32_t index, filigree_cuda_device *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

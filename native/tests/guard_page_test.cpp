@@ -1,0 +1,131 @@
+/*
+ * No kernel reads or writes outside its operands. Each operand in turn lies flush against an inaccessible
+ * page, at its end and at its start, for every tail length. Every row of kernels.def must have a case here.
+ */
+#include "spmm_cases.h"
+
+#include <cinttypes>
+#include <csignal>
+
+using namespace filigree_test;
+
+namespace {
+
+/* What the signal handler prints. */
+char current[256] = "";
+
+void on_fault(int) {
+    const char text[] = "FAILED: an access outside the operands; ";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    ignored = write(STDERR_FILENO, current, std::strlen(current));
+    ignored = write(STDERR_FILENO, "\n", 1);
+    (void)ignored;
+    _exit(1);
+}
+
+void guard_spmm(SpmmKernel kernel, Guarded::Side side) {
+    PackOptions in_place;
+    in_place.tiled = false, in_place.block_depth = 21, in_place.pass_rows = 64, in_place.chunk_rows = 8;
+    in_place.has_bias = true, in_place.row_limit = 10;
+    PackOptions tiled = in_place;
+    tiled.tiled = true, tiled.block_depth = 20, tiled.pass_rows = 7;
+    PackOptions tokens = tiled;
+    tokens.layout = FILIGREE_TOKEN_MAJOR;
+    PackOptions one_tile = tokens;
+    one_tile.block_depth = 21;
+
+    Random random(3);
+    /* Not a multiple of 16 either way, so that token-major blocks have tails too. */
+    const Csr m = random_csr(random, 19, 21, 0.35);
+    for (PackOptions pack : {in_place, tiled, tokens, one_tile}) {
+        for (int64_t n = 1; n <= 130; ++n) {
+            pack.activation = static_cast<int32_t>(n % (FILIGREE_ACTIVATION_SILU + 1));
+            const Packed packed = Packer(m, pack, random).take();
+            const filigree_spmm_packed &h = packed.header;
+            const int64_t padding = n % 2 == 0 ? 0 : 5;
+            const Shape shape(m, n, pack.layout, padding, padding);
+            const float beta = n % 3 == 0 ? 0.0f : 0.5f;
+            std::snprintf(current, sizeof current,
+                          "spmm, %s of the operands, layout %d, tiled %d, depth %" PRId64 ", n %" PRId64,
+                          side == Guarded::kEnd ? "end" : "start", pack.layout, pack.tiled, pack.block_depth,
+                          n);
+
+            Guarded a(h.bytes, side, 64);
+            std::memcpy(a.as<char>(), packed.bytes.data(), packed.bytes.size());
+            Guarded b(shape.b_floats() * 4, side), c(shape.c_floats() * 4, side);
+            Guarded partials(h.partial_count * ((n + 63) / 64 * 64) * 4, side),
+                scratch(h.scratch_bytes, side, 64);
+            for (int64_t i = 0; i < shape.b_floats(); ++i) b.as()[i] = random.value();
+            std::vector<float> before(shape.c_floats());
+            for (int64_t i = 0; i < shape.c_floats(); ++i) before[i] = c.as()[i] = random.value();
+
+            run_items(kernel,
+                      {a.as<filigree_spmm_packed>(), b.as(), c.as(), partials.as(), scratch.as<void>(), n,
+                       2.0f, beta},
+                      shape, random);
+
+            for (int64_t i = 0; i < shape.c_floats(); ++i) {
+                const int64_t line = i / shape.c_stride, place = i % shape.c_stride;
+                const bool by_feature = pack.layout == FILIGREE_FEATURE_MAJOR;
+                const float wanted = place >= shape.c_width
+                                         ? before[i]
+                                         : expect(m, packed, b.as(), shape.b_stride, before[i], 2.0f, beta,
+                                                  by_feature ? line : place, by_feature ? place : line)
+                                               .value;
+                if (!same_bits(c.as()[i], wanted)) fail("wrong value at %" PRId64 " of C; %s", i, current);
+            }
+        }
+    }
+}
+
+struct GuardCase {
+    const char *symbol;
+    void (*run)(Guarded::Side side);
+};
+
+const GuardCase kCases[] = {
+    {"filigree_spmm_csr_f32_avx512",
+     [](Guarded::Side side) { guard_spmm(filigree_spmm_csr_f32_avx512, side); }},
+};
+
+struct KernelRow {
+    const char *symbol;
+    const char *isa;
+    int32_t required;
+};
+
+const KernelRow kKernels[] = {
+#define FILIGREE_KERNEL(symbol, operation, format, dtype, isa, tile, required_bits)                          \
+    {#symbol, isa, required_bits},
+#include "cpu/kernels.def"
+#undef FILIGREE_KERNEL
+};
+
+} // namespace
+
+int main() {
+    std::signal(SIGSEGV, on_fault);
+    std::signal(SIGBUS, on_fault);
+    filigree_features features{};
+    CHECK(filigree_get_features(&features) == FILIGREE_OK);
+    int ran = 0;
+    std::string left_out;
+    for (const KernelRow &kernel : kKernels) {
+        const auto found = std::find_if(std::begin(kCases), std::end(kCases), [&](const GuardCase &c) {
+            return std::strcmp(c.symbol, kernel.symbol) == 0;
+        });
+        if (found == std::end(kCases))
+            fail("kernels.def has %s, for which there is no guard-page case", kernel.symbol);
+        if ((features.usable & kernel.required) != kernel.required) {
+            left_out += std::string(left_out.empty() ? "" : ", ") + kernel.symbol + " (" + kernel.isa + ")";
+            continue;
+        }
+        found->run(Guarded::kEnd);
+        found->run(Guarded::kStart);
+        std::printf("%s: ok\n", kernel.symbol);
+        ++ran;
+    }
+    /* One kernel that did not run is one that was not tested. */
+    if (!left_out.empty()) skip("%d kernels ran; not usable here: %s", ran, left_out.c_str());
+    return 0;
+}
