@@ -42,7 +42,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
                     results.set(i, measured.get(entered++));
                 }
             }
-            return new SpmmComparison(results, contenders.stream().mapToInt(SpmmContender::workingSets).max().orElse(0));
+            int workingSets = contenders.stream().mapToInt(SpmmContender::workingSets).max().orElse(0);
+            return new SpmmComparison(results, workingSets);
         } finally {
             contenders.forEach(SpmmContender::close);
         }

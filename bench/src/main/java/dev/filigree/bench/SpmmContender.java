@@ -62,7 +62,7 @@ final class SpmmContender implements Contender {
 
     private void prepare(long lastLevelCache) {
         plans.add(timedPlan());
-        int sets = workingSets(problem.isDecode(), residentBytes(), lastLevelCache);
+        int sets = workingSets(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
         for (int i = 1; i < sets; i++) {
             plans.add(timedPlan());
         }

@@ -25,7 +25,7 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
     /** The most columns or tokens of a decode step: the matrix is read once for few results. */
     private static final int DECODE = 16;
 
-    boolean isDecode() {
+    static boolean isDecode(int n) {
         return n <= DECODE;
     }
 

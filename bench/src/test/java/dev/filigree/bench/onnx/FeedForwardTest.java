@@ -42,7 +42,8 @@ class FeedForwardTest {
     void orientsWeightsHoweverTheyAreExported() {
         // x (2 features) to 3 features and back: a product takes [in, out], Gemm may take [out, in].
         OnnxGraph matMul = new OnnxGraph(
-            List.of(node("MatMul", "u", Map.of()), node("MatMul", "ut", Map.of())), Map.of("u", UP, "ut", UP_TRANSPOSED));
+            List.of(node("MatMul", "u", Map.of()), node("MatMul", "ut", Map.of())),
+            Map.of("u", UP, "ut", UP_TRANSPOSED));
         OnnxGraph gemm = new OnnxGraph(
             List.of(node("Gemm", "ut", Map.of("transB", 1L)), node("Gemm", "ut", Map.of("transB", 0L))),
             Map.of("ut", UP_TRANSPOSED));
