@@ -138,7 +138,8 @@ typedef struct filigree_spmm_packed {
     int64_t chunk_count;
     int64_t split_count;   /* split rows */
     int64_t partial_count; /* slots: segments of split rows */
-    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: tile, pass_rows accumulators, a spare row */
+    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: tile, pass_rows accumulators, a
+                              spare row, and 32 rows to gather B in when it is not tiled */
     int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
                               FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
     int32_t activation;

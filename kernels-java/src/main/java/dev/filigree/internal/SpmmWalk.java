@@ -15,7 +15,8 @@ import java.lang.foreign.ValueLayout;
  * without.
  *
  * <p>Scratch holds the tile ({@code blockDepth} rows of B, as wide as the panel rounded up to 16 floats), then the
- * accumulators of a pass, then one spare row for what the output held before.
+ * accumulators of a pass, then one spare row for what the output
+ * held before; a plan without tiles has rows to gather B in after that.
  */
 public abstract class SpmmWalk implements SpmmKernel {
 
@@ -31,17 +32,11 @@ public abstract class SpmmWalk implements SpmmKernel {
 
     /**
      * acc[0, width) += sum of value * row of B over {@code count} entries, in order; from +0 when fresh. B is read
-     * in place.
+     * in place, or through the {@code GATHER_ROWS} scratch rows at {@code gatherAt}.
      */
     protected abstract void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt, boolean fresh);
-
-    /** Copies rows of B, {@code width} floats each, to the tile, and clears it up to {@code padded}. */
-    protected abstract void copyTile(
-        MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded);
-
-    /** sum[0, padded) += addend[0, padded). */
-    protected abstract void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded);
+        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
+        long gatherAt, boolean fresh);
 
     /**
      * Finishes accumulators in place: {@code acc = act(alpha * acc (+ beta * old) (+ bias))} for {@code width}
@@ -50,9 +45,6 @@ public abstract class SpmmWalk implements SpmmKernel {
      */
     protected abstract void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha,
         float beta, boolean biased, float bias, int activation);
-
-    /** c[0, width) = acc[0, width). */
-    protected abstract void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -120,6 +112,24 @@ public abstract class SpmmWalk implements SpmmKernel {
         }
     }
 
+    /** Tile row k becomes the panel's part of B's row {@code firstRow + k}. */
+    private static void copyTile(
+            MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded) {
+        long rowBytes = (long) Float.BYTES * padded;
+        for (int k = 0; k < depth; k++) {
+            MemorySegment.copy(b, bAt + k * bRowBytes, scratch, k * rowBytes, (long) Float.BYTES * width);
+        }
+        clearTails(scratch, depth, width, padded);
+    }
+
+    private static void clearTails(MemorySegment scratch, int depth, int width, int padded) {
+        for (int k = 0; k < depth && width < padded; k++) {
+            for (int j = width; j < padded; j++) {
+                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + j), 0f);
+            }
+        }
+    }
+
     /** Tile row k becomes column {@code firstRow + k} of the panel's tokens. */
     private static void transposeTile(MemorySegment x, long firstToken, long xStride, long firstRow, int depth,
             MemorySegment scratch, int width, int padded) {
@@ -130,11 +140,7 @@ public abstract class SpmmWalk implements SpmmKernel {
                     x.get(ValueLayout.JAVA_FLOAT, from + (long) Float.BYTES * k));
             }
         }
-        for (int k = 0; k < depth && width < padded; k++) {
-            for (int token = width; token < padded; token++) {
-                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + token), 0f);
-            }
-        }
+        clearTails(scratch, depth, width, padded);
     }
 
     private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
@@ -145,6 +151,7 @@ public abstract class SpmmWalk implements SpmmKernel {
         long valuesAt = field(packed, SpmmFormat.VALUES);
         long bAt = Float.BYTES * (long) panel * PANEL;
         long rowBytes = (long) Float.BYTES * padded;
+        long gatherAt = spareAt(packed) + (long) PANEL * Float.BYTES;
         long from = longAt(packed, startsAt, vBegin);
         for (long v = vBegin; v < vEnd; v++) {
             long to = longAt(packed, startsAt, v + 1);
@@ -155,7 +162,7 @@ public abstract class SpmmWalk implements SpmmKernel {
                 accumulate(packed, columnsAt + at, valuesAt + at, count, scratch, padded, acc, block == 0);
             } else {
                 accumulateInPlace(packed, columnsAt + at, valuesAt + at, count, b, bAt, Float.BYTES * bStride,
-                    scratch, width, acc, block == 0);
+                    scratch, width, acc, gatherAt, block == 0);
             }
             from = to;
         }
@@ -191,7 +198,7 @@ public abstract class SpmmWalk implements SpmmKernel {
         if (tokens) {
             copyFloats(scratch, accAt, Float.BYTES, c, cAt, cStep, width);
         } else {
-            copyOut(scratch, accAt, c, cAt, width);
+            MemorySegment.copy(scratch, accAt, c, cAt, (long) Float.BYTES * width);
         }
     }
 
@@ -219,7 +226,11 @@ public abstract class SpmmWalk implements SpmmKernel {
         MemorySegment.copy(partials, at, scratch, accAt, (long) Float.BYTES * padded);
         for (int next = slot + 1; next < slotEnd; next++) {
             at += stride;
-            add(partials, at, scratch, accAt, padded);
+            for (int j = 0; j < padded; j++) {
+                long sumAt = accAt + (long) Float.BYTES * j;
+                scratch.set(ValueLayout.JAVA_FLOAT, sumAt, scratch.get(ValueLayout.JAVA_FLOAT, sumAt)
+                    + partials.get(ValueLayout.JAVA_FLOAT, at + (long) Float.BYTES * j));
+            }
         }
         finishRow(packed, row, scratch, accAt, c, cStride, alpha, beta, (int) panel, width);
     }

@@ -17,6 +17,8 @@ public final class SpmmFormat {
     public static final int PANEL = 64;
     /** The widest vector in floats; tile and accumulator rows are padded to it. */
     public static final int LANES = 16;
+    /** Rows of B that a kernel may gather in scratch when B is not tiled: 8 KiB, a quarter of the first-level cache. */
+    public static final int GATHER_ROWS = 32;
     /** Alignment of the block and of each table in it, in bytes. */
     public static final long ALIGNMENT = 64;
     /** Readable bytes after the last table. */

@@ -151,8 +151,9 @@ final class SpmmPacker {
         set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
         set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
         set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
-        // One spare row after the accumulators: token-major results pass through it.
-        set(packed, SpmmFormat.SCRATCH_BYTES, tileBytes + (passRows + 1) * PANEL * Float.BYTES);
+        // One spare row after the accumulators, then rows to gather B in when there is no tile.
+        long scratchRows = passRows + 1 + (tiled ? 0 : SpmmFormat.GATHER_ROWS);
+        set(packed, SpmmFormat.SCRATCH_BYTES, tileBytes + scratchRows * PANEL * Float.BYTES);
         packed.set(ValueLayout.JAVA_INT, SpmmFormat.LAYOUT, layout.code());
         packed.set(ValueLayout.JAVA_INT, SpmmFormat.ACTIVATION, activation);
         set(packed, SpmmFormat.BIAS, biasAt);

@@ -40,7 +40,7 @@ final class SpmmScalar extends SpmmWalk {
     @Override
     protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
             MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
-            boolean fresh) {
+            long gatherAt, boolean fresh) {
         if (fresh) {
             clear(scratch, accAt, width);
         }
@@ -51,28 +51,6 @@ final class SpmmScalar extends SpmmWalk {
                 float sum = scratch.get(JAVA_FLOAT, accAt + 4L * j);
                 scratch.set(JAVA_FLOAT, accAt + 4L * j, Math.fma(value, b.get(JAVA_FLOAT, rowAt + 4L * j), sum));
             }
-        }
-    }
-
-    @Override
-    protected void copyTile(MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width,
-            int padded) {
-        for (int k = 0; k < depth; k++) {
-            long tileAt = 4L * k * padded;
-            for (int j = 0; j < width; j++) {
-                scratch.set(JAVA_FLOAT, tileAt + 4L * j, b.get(JAVA_FLOAT, bAt + k * bRowBytes + 4L * j));
-            }
-            for (int j = width; j < padded; j++) {
-                scratch.set(JAVA_FLOAT, tileAt + 4L * j, 0f);
-            }
-        }
-    }
-
-    @Override
-    protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
-        for (int j = 0; j < padded; j++) {
-            sum.set(JAVA_FLOAT, sumAt + 4L * j,
-                sum.get(JAVA_FLOAT, sumAt + 4L * j) + addend.get(JAVA_FLOAT, addendAt + 4L * j));
         }
     }
 
@@ -89,13 +67,6 @@ final class SpmmScalar extends SpmmWalk {
                 y += bias;
             }
             scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(function, y));
-        }
-    }
-
-    @Override
-    protected void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width) {
-        for (int j = 0; j < width; j++) {
-            c.set(JAVA_FLOAT, cAt + 4L * j, scratch.get(JAVA_FLOAT, accAt + 4L * j));
         }
     }
 

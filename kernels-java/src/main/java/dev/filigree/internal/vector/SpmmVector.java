@@ -9,9 +9,12 @@ import dev.filigree.spi.SpmmFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import java.nio.ByteOrder;
+import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * SpMM over packed CSR with the Vector API: a row's accumulators stay in up to eight vectors while its nonzeros
@@ -20,8 +23,14 @@ import jdk.incubator.vector.VectorMask;
  * <p>Eight accumulators: two multiply-adds a clock at a latency of four keep eight sums in flight, and with the
  * broadcast they fit the sixteen registers that machines without AVX-512 have.
  *
+ * <p>C2 inlines about seventy calls of the Vector API into one compiled method; after that its own callees stay
+ * calls, and every vector that crosses one is boxed. So each method here that holds vectors is a compilation of its
+ * own: its bytecode is longer than C2's limit for hot callees (325 bytes; loops are unrolled until it is), or it is
+ * called through a handle that is no constant. What surrounds the sums is bulk copies and scalars.
+ *
  * <p>The library's own memory (packed matrix, scratch, partial sums) is read by address through
- * {@link RawMemory}; the caller's operands through their segments, which notice when their arena is closed.
+ * {@link RawMemory}; the caller's operands by bulk copies through their segments, which notice when their arena is
+ * closed.
  */
 final class SpmmVector extends SpmmWalk {
 
@@ -38,6 +47,10 @@ final class SpmmVector extends SpmmWalk {
     private static final MemorySegment ZEROS =
         Arena.global().allocate((long) Float.BYTES * SpmmFormat.PANEL, SpmmFormat.ALIGNMENT);
 
+    /** Tile rows 0, 1, 2, ...: where gathered rows lie. */
+    private static final MemorySegment IN_ORDER = Arena.global().allocateFrom(ValueLayout.JAVA_INT,
+        IntStream.range(0, SpmmFormat.GATHER_ROWS).toArray());
+
     /** Rows x columns in registers. */
     static final String TILE = "1x" + Math.min(64, 8 * LENGTH);
 
@@ -49,29 +62,57 @@ final class SpmmVector extends SpmmWalk {
     @Override
     protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
             int padded, long accAt, boolean fresh) {
-        long columns = packed.address() + columnsAt;
-        long values = packed.address() + valuesAt;
-        long tile = scratch.address();
-        long acc = tile + accAt;
+        long base = packed.address();
+        long acc = scratch.address() + accAt;
+        sum(base + columnsAt, base + valuesAt, count, scratch.address(), padded,
+            fresh ? ZEROS.address() : acc, acc);
+    }
+
+    /**
+     * Gathers rows of B into scratch by bulk copies, which watch the arena of the caller's B at a cost that does not
+     * depend on what else ran in this JVM, and sums them there.
+     */
+    @Override
+    protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
+            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
+            long gatherAt, boolean fresh) {
+        int padded = Math.ceilDiv(width, SpmmFormat.LANES) * SpmmFormat.LANES;
+        long acc = scratch.address() + accAt;
         long from = fresh ? ZEROS.address() : acc;
+        int done = 0;
+        do {
+            int rows = Math.min(SpmmFormat.GATHER_ROWS, count - done);
+            for (int i = 0; i < rows; i++) {
+                long column = packed.get(ValueLayout.JAVA_INT, columnsAt + 4L * (done + i));
+                MemorySegment.copy(b, bAt + column * bRowBytes, scratch, gatherAt + 4L * padded * i, 4L * width);
+            }
+            sum(IN_ORDER.address(), packed.address() + valuesAt + 4L * done, rows, scratch.address() + gatherAt,
+                padded, from, acc);
+            from = acc;
+            done += rows;
+        } while (done < count);
+    }
+
+    /** to[0, padded) = from[0, padded) + sum of value * tile row; all by address. */
+    private static void sum(long columns, long values, int count, long tile, int padded, long from, long to) {
         long rowBytes = (long) Float.BYTES * padded;
         int left = padded / LENGTH;
         long done = 0;
         for (; left >= 8; left -= 8, done += 8 * STEP) {
-            accumulate8(columns, values, count, tile + done, rowBytes, from + done, acc + done);
+            accumulate8(columns, values, count, tile + done, rowBytes, from + done, to + done);
         }
         if (left >= 4) {
-            accumulate4(columns, values, count, tile + done, rowBytes, from + done, acc + done);
+            accumulate4(columns, values, count, tile + done, rowBytes, from + done, to + done);
             left -= 4;
             done += 4 * STEP;
         }
         if (left >= 2) {
-            accumulate2(columns, values, count, tile + done, rowBytes, from + done, acc + done);
+            accumulate2(columns, values, count, tile + done, rowBytes, from + done, to + done);
             left -= 2;
             done += 2 * STEP;
         }
         if (left == 1) {
-            accumulate1(columns, values, count, tile + done, rowBytes, from + done, acc + done);
+            accumulate1(columns, values, count, tile + done, rowBytes, from + done, to + done);
         }
     }
 
@@ -88,16 +129,18 @@ final class SpmmVector extends SpmmWalk {
         FloatVector s6 = load(ALL, start + 6 * STEP);
         FloatVector s7 = load(ALL, start + 7 * STEP);
         for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
-            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
-            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
-            s4 = load(ALL, at + 4 * STEP).fma(value, s4);
-            s5 = load(ALL, at + 5 * STEP).fma(value, s5);
-            s6 = load(ALL, at + 6 * STEP).fma(value, s6);
-            s7 = load(ALL, at + 7 * STEP).fma(value, s7);
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            s1 = load(ALL, at0 + STEP).fma(value0, s1);
+            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
+            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
+            s4 = load(ALL, at0 + 4 * STEP).fma(value0, s4);
+            s5 = load(ALL, at0 + 5 * STEP).fma(value0, s5);
+            s6 = load(ALL, at0 + 6 * STEP).fma(value0, s6);
+            s7 = load(ALL, at0 + 7 * STEP).fma(value0, s7);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -118,13 +161,32 @@ final class SpmmVector extends SpmmWalk {
         FloatVector s1 = load(ALL, start + STEP);
         FloatVector s2 = load(ALL, start + 2 * STEP);
         FloatVector s3 = load(ALL, start + 3 * STEP);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
-            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
-            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
+        int p = 0;
+        for (; p <= count - 2; p += 2) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            s1 = load(ALL, at0 + STEP).fma(value0, s1);
+            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
+            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
+            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
+            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
+            s0 = load(ALL, at1).fma(value1, s0);
+            s1 = load(ALL, at1 + STEP).fma(value1, s1);
+            s2 = load(ALL, at1 + 2 * STEP).fma(value1, s2);
+            s3 = load(ALL, at1 + 3 * STEP).fma(value1, s3);
+        }
+        for (; p < count; p++) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            s1 = load(ALL, at0 + STEP).fma(value0, s1);
+            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
+            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -139,11 +201,34 @@ final class SpmmVector extends SpmmWalk {
         long start = address(from);
         FloatVector s0 = load(ALL, start);
         FloatVector s1 = load(ALL, start + STEP);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
+        int p = 0;
+        for (; p <= count - 4; p += 4) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            s1 = load(ALL, at0 + STEP).fma(value0, s1);
+            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
+            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
+            s0 = load(ALL, at1).fma(value1, s0);
+            s1 = load(ALL, at1 + STEP).fma(value1, s1);
+            long at2 = address(tile + ALL.get(INT, address(column + 8)) * rowBytes);
+            FloatVector value2 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 8)));
+            s0 = load(ALL, at2).fma(value2, s0);
+            s1 = load(ALL, at2 + STEP).fma(value2, s1);
+            long at3 = address(tile + ALL.get(INT, address(column + 12)) * rowBytes);
+            FloatVector value3 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 12)));
+            s0 = load(ALL, at3).fma(value3, s0);
+            s1 = load(ALL, at3 + STEP).fma(value3, s1);
+        }
+        for (; p < count; p++) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            s1 = load(ALL, at0 + STEP).fma(value0, s1);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -155,157 +240,87 @@ final class SpmmVector extends SpmmWalk {
             long columns, long values, int count, long tile, long rowBytes, long from, long to) {
         long start = address(from);
         FloatVector s0 = load(ALL, start);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
+        int p = 0;
+        for (; p <= count - 8; p += 8) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
+            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
+            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
+            s0 = load(ALL, at1).fma(value1, s0);
+            long at2 = address(tile + ALL.get(INT, address(column + 8)) * rowBytes);
+            FloatVector value2 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 8)));
+            s0 = load(ALL, at2).fma(value2, s0);
+            long at3 = address(tile + ALL.get(INT, address(column + 12)) * rowBytes);
+            FloatVector value3 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 12)));
+            s0 = load(ALL, at3).fma(value3, s0);
+            long at4 = address(tile + ALL.get(INT, address(column + 16)) * rowBytes);
+            FloatVector value4 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 16)));
+            s0 = load(ALL, at4).fma(value4, s0);
+            long at5 = address(tile + ALL.get(INT, address(column + 20)) * rowBytes);
+            FloatVector value5 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 20)));
+            s0 = load(ALL, at5).fma(value5, s0);
+            long at6 = address(tile + ALL.get(INT, address(column + 24)) * rowBytes);
+            FloatVector value6 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 24)));
+            s0 = load(ALL, at6).fma(value6, s0);
+            long at7 = address(tile + ALL.get(INT, address(column + 28)) * rowBytes);
+            FloatVector value7 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 28)));
+            s0 = load(ALL, at7).fma(value7, s0);
+        }
+        for (; p < count; p++) {
+            long column = columns + 4L * p;
+            long value = values + 4L * p;
+            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
+            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
+            s0 = load(ALL, at0).fma(value0, s0);
         }
         long end = address(to);
         store(s0, ALL, end);
     }
 
     @Override
-    protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
-            boolean fresh) {
-        long columns = packed.address() + columnsAt;
-        long values = packed.address() + valuesAt;
-        long acc = scratch.address() + accAt;
-        long from = fresh ? ZEROS.address() : acc;
-        int left = width;
-        long done = 0;
-        for (; left >= 4 * LENGTH; left -= 4 * LENGTH, done += 4 * STEP) {
-            inPlace4(columns, values, count, b, bAt + done, bRowBytes, from + done, acc + done);
-        }
-        for (; left > 0; left -= LENGTH, done += STEP) {
-            if (left >= LENGTH) {
-                inPlace1(columns, values, count, b, bAt + done, bRowBytes, from + done, acc + done);
-            } else {
-                inPlaceTail(columns, values, count, b, bAt + done, bRowBytes, left, from + done, acc + done);
-            }
-        }
-    }
-
-    /** Four vectors of columns of the caller's B. */
-    private static void inPlace4(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
-            long from, long to) {
-        FloatVector s0 = load(ALL, address(from));
-        FloatVector s1 = load(ALL, address(from) + STEP);
-        FloatVector s2 = load(ALL, address(from) + 2 * STEP);
-        FloatVector s3 = load(ALL, address(from) + 3 * STEP);
-        for (int p = 0; p < count; p++) {
-            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(b, at).fma(value, s0);
-            s1 = load(b, at + STEP).fma(value, s1);
-            s2 = load(b, at + 2 * STEP).fma(value, s2);
-            s3 = load(b, at + 3 * STEP).fma(value, s3);
-        }
-        store(s0, ALL, address(to));
-        store(s1, ALL, address(to) + STEP);
-        store(s2, ALL, address(to) + 2 * STEP);
-        store(s3, ALL, address(to) + 3 * STEP);
-    }
-
-    /** One vector of columns of the caller's B. */
-    private static void inPlace1(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
-            long from, long to) {
-        FloatVector s = load(ALL, address(from));
-        for (int p = 0; p < count; p++) {
-            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s = load(b, at).fma(value, s);
-        }
-        store(s, ALL, address(to));
-    }
-
-    /** The last columns, fewer than a vector. */
-    private static void inPlaceTail(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
-            int width, long from, long to) {
-        VectorMask<Float> mask = F32.indexInRange(0, width);
-        FloatVector s = load(ALL, address(from));
-        for (int p = 0; p < count; p++) {
-            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s = FloatVector.fromMemorySegment(F32, b, at, ORDER, mask).fma(value, s);
-        }
-        store(s, ALL, address(to));
-    }
-
-    @Override
-    protected void copyTile(MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width,
-            int padded) {
-        int whole = width / LENGTH * LENGTH;
-        for (int k = 0; k < depth; k++) {
-            copyRow(b, bAt + k * bRowBytes, scratch.address() + (long) Float.BYTES * padded * k, whole);
-        }
-        if (whole < padded) {
-            copyTails(b, bAt, bRowBytes, depth, scratch.address(), whole, width, padded);
-        }
-    }
-
-    private static void copyRow(MemorySegment b, long from, long to, int whole) {
-        for (int j = 0; j < whole; j += LENGTH) {
-            store(load(b, from + 4L * j), ALL, to + 4L * j);
-        }
-    }
-
-    /** One by one: a masked load would do it in one step, and is boxed when the compiler is out of budget. */
-    private static void copyTails(
-            MemorySegment b, long bAt, long bRowBytes, int depth, long tile, int begin, int end, int padded) {
-        for (int k = 0; k < depth; k++) {
-            long from = bAt + k * bRowBytes;
-            long to = tile + (long) Float.BYTES * padded * k;
-            for (int j = begin; j < end; j++) {
-                ALL.set(FLOAT, to + 4L * j, b.get(FLOAT, from + 4L * j));
-            }
-            for (int j = end; j < padded; j++) {
-                ALL.set(FLOAT, to + 4L * j, 0f);
-            }
-        }
-    }
-
-    @Override
-    protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
-        long from = addend.address() + addendAt;
-        long to = sum.address() + sumAt;
-        for (int j = 0; j < padded; j += LENGTH) {
-            store(load(ALL, to + 4L * j).add(load(ALL, from + 4L * j)), ALL, to + 4L * j);
-        }
-    }
-
-    @Override
     protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
         if (alpha != 1f || beta != 0f || biased) {
-            scale(scratch.address() + accAt, scratch.address() + oldAt, width, alpha, beta, biased, bias);
+            long acc = scratch.address() + accAt;
+            long old = scratch.address() + oldAt;
+            try {
+                SCALE[0].invokeExact(acc, old, width, alpha, beta, biased, bias);
+            } catch (RuntimeException | Error e) {
+                throw e;
+            } catch (Throwable t) {
+                throw new IllegalStateException("scaling threw a checked exception", t);
+            }
         }
         VectorMath.activate(activation, scratch, accAt, width);
+    }
+
+    /** One element, not a constant, so that the call is never inlined; see the class comment. */
+    private static final MethodHandle[] SCALE = {scaleHandle()};
+
+    private static MethodHandle scaleHandle() {
+        try {
+            return MethodHandles.lookup().findStatic(SpmmVector.class, "scale", MethodType.methodType(void.class,
+                long.class, long.class, int.class, float.class, float.class, boolean.class, float.class));
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
     }
 
     private static void scale(
             long acc, long old, int width, float alpha, float beta, boolean biased, float bias) {
         for (int j = 0; j < width; j += LENGTH) {
-            FloatVector y = load(ALL, acc + 4L * j).mul(alpha);
+            long at = address(acc + 4L * j);
+            FloatVector y = load(ALL, at).mul(alpha);
             if (beta != 0f) {
-                y = load(ALL, old + 4L * j).fma(FloatVector.broadcast(F32, beta), y);
+                y = load(ALL, address(old + 4L * j)).fma(FloatVector.broadcast(F32, beta), y);
             }
             if (biased) {
                 y = y.add(bias);
             }
-            store(y, ALL, acc + 4L * j);
-        }
-    }
-
-    @Override
-    protected void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width) {
-        int whole = width / LENGTH * LENGTH;
-        long acc = address(scratch.address() + accAt);
-        for (int j = 0; j < whole; j += LENGTH) {
-            store(load(ALL, acc + 4L * j), c, cAt + 4L * j);
-        }
-        for (int j = whole; j < width; j++) {
-            c.set(FLOAT, cAt + 4L * j, ALL.get(FLOAT, acc + 4L * j));
+            store(y, ALL, at);
         }
     }
 
