@@ -129,7 +129,7 @@ int check_random(SpmmKernel kernel, uint64_t seed, int count) {
         k.n = random.chance(0.03) ? 0 : random.chance(0.5) ? random.between(1, 20) : random.between(1, 200);
         k.density = random.chance(0.1) ? 0 : random.chance(0.1) ? 1 : random.uniform() * random.uniform();
         k.pack.layout = random.chance(0.5) ? FILIGREE_TOKEN_MAJOR : FILIGREE_FEATURE_MAJOR;
-        k.pack.tiled = k.pack.layout == FILIGREE_TOKEN_MAJOR || random.chance(0.7);
+        k.pack.tiled = (k.pack.layout == FILIGREE_TOKEN_MAJOR && k.cols > 0) || random.chance(0.7);
         k.pack.block_depth =
             k.pack.tiled && random.chance(0.6) ? random.between(1, 40) : std::max<int64_t>(k.cols, 1);
         k.pack.row_limit = random.chance(0.5) ? INT64_MAX : random.between(1, 30);

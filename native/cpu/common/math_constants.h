@@ -1,5 +1,6 @@
 // Thresholds and polynomial coefficients of the elementwise functions. MathConstants.java holds the same
-// values under the same names and says how they were fitted; tests/math_test.cpp fails when the two differ.
+// values under the same names, and says how they were fitted; tests/math_test.cpp checks that the results
+// agree.
 #pragma once
 
 namespace filigree {

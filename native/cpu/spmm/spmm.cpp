@@ -23,7 +23,7 @@ bool is_sane(const filigree_spmm_packed &a) {
     if (a.block_count > 0 && (a.block_depth <= 0 || (a.cols - 1) / a.block_depth != a.block_count - 1))
         return false;
     if (a.tiled != 0 && a.tiled != 1) return false;
-    return a.tiled == 1 || (a.layout == FILIGREE_FEATURE_MAJOR && a.block_count <= 1);
+    return a.tiled == 1 || a.block_count == 0 || (a.layout == FILIGREE_FEATURE_MAJOR && a.block_count == 1);
 }
 
 int64_t least_scratch(const filigree_spmm_packed &a) {

@@ -9,15 +9,15 @@ import java.util.Locale;
 import java.util.Objects;
 
 /**
- * A sparse f32 matrix in compressed sparse row form: the columns and values of the stored entries, row by row.
+ * A sparse f32 matrix in compressed sparse row form: columns and values of the stored entries, row by row.
  *
- * <p>The entries of row {@code r} have the indices {@code rowOffsets[r]} to {@code rowOffsets[r + 1] - 1}; within
- * a row the columns strictly increase. This is checked once, when the matrix is built, and holds ever after:
- * inputs are copied, and the arrays are off-heap, aligned to 64 bytes and handed out read-only. They are freed by
- * the garbage collector, when neither the matrix nor a segment of it is reachable.
+ * <p>The entries of row {@code r} have the indices {@code rowOffsets[r]} to {@code rowOffsets[r + 1] - 1};
+ * within a row the columns strictly increase. This is checked once, when the matrix is built, and holds ever
+ * after: inputs are copied, and the arrays are off-heap, aligned to 64 bytes and handed out read-only. They
+ * are freed by the garbage collector, when neither the matrix nor a segment of it is reachable.
  *
- * <p>Stored values may be anything, zeros, NaN and infinities included. Immutable and thread-safe. Two matrices
- * are equal when their shapes, patterns and value bits are.
+ * <p>Stored values may be anything, zeros, NaN and infinities included. Immutable and thread-safe. Two
+ * matrices are equal when their shapes, patterns and value bits are.
  */
 public final class CsrMatrix {
 
@@ -44,13 +44,13 @@ public final class CsrMatrix {
      *
      * @param rows number of rows
      * @param cols number of columns
-     * @param rowOffsets at least {@code rows + 1} offsets into the other arrays: the first is 0, none is below the
-     *     one before it, and number {@code rows} is the number of entries
-     * @param columns the column of each entry, strictly increasing within a row; elements past the last entry are
-     *     ignored
+     * @param rowOffsets at least {@code rows + 1} offsets into the other arrays: the first is 0, none is
+     *     below the one before it, and number {@code rows} is the number of entries
+     * @param columns the column of each entry, strictly increasing within a row; elements past the last entry
+     *     are ignored
      * @param values the value of each entry; elements past the last entry are ignored
-     * @throws IllegalArgumentException if a dimension is negative, an array too short, or an element not as above;
-     *     the message names the array, the place and the value
+     * @throws IllegalArgumentException if a dimension is negative, an array too short, or an element not as
+     *     above; the message names the array, the place and the value
      */
     public static CsrMatrix fromArrays(int rows, int cols, long[] rowOffsets, int[] columns, float[] values) {
         return fromSegments(rows, cols, MemorySegment.ofArray(rowOffsets), MemorySegment.ofArray(columns),
@@ -90,7 +90,7 @@ public final class CsrMatrix {
         checkShape(rows, cols);
         checkLength("rowOffsets", rowOffsets.byteSize() / Long.BYTES, rows + 1L, rows + " rows need");
         CsrStorage storage = new CsrStorage(rows);
-        // Copied first and checked after: what another thread writes to the inputs meanwhile cannot slip through.
+        // Copied first and checked after: what another thread writes to the inputs cannot slip through.
         MemorySegment.copy(rowOffsets, 0, storage.rowOffsets(), 0, (rows + 1L) * Long.BYTES);
         checkOffsets(rows, storage);
         long nnz = storage.rowOffset(rows);
@@ -218,17 +218,23 @@ public final class CsrMatrix {
         return (int) (offset(row + 1L) - offset(row));
     }
 
-    /** Where each row begins: {@code rows + 1} elements of {@link ValueLayout#JAVA_LONG}, read-only, off-heap. */
+    /**
+     * Where each row begins: {@code rows + 1} elements of {@link ValueLayout#JAVA_LONG}, read-only, off-heap.
+     */
     public MemorySegment rowOffsets() {
         return rowOffsets;
     }
 
-    /** The column of each entry: {@code nnz} elements of {@link ValueLayout#JAVA_INT}, read-only, off-heap. */
+    /**
+     * The column of each entry: {@code nnz} elements of {@link ValueLayout#JAVA_INT}, read-only, off-heap.
+     */
     public MemorySegment columns() {
         return columns;
     }
 
-    /** The value of each entry: {@code nnz} elements of {@link ValueLayout#JAVA_FLOAT}, read-only, off-heap. */
+    /**
+     * The value of each entry: {@code nnz} elements of {@link ValueLayout#JAVA_FLOAT}, read-only, off-heap.
+     */
     public MemorySegment values() {
         return values;
     }

@@ -5,10 +5,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The writable arrays of a matrix under construction; {@link CsrMatrix} adopts, checks and then only reads them.
+ * The writable arrays of a matrix under construction; {@link CsrMatrix} adopts, checks, then only reads them.
  *
- * <p>The arena is automatic: a finished matrix is an immutable value that any number of plans and threads share,
- * so nobody is in a place to close it, and it must live as long as the last segment that was handed out.
+ * <p>The arena is automatic: a finished matrix is an immutable value that any number of plans and threads
+ * share, so nobody is in a place to close it, and it must live as long as any segment that was handed out.
  */
 final class CsrStorage {
 

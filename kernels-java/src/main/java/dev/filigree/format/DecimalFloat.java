@@ -11,7 +11,7 @@ final class DecimalFloat {
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
     };
 
-    /** Digits are gathered while one more cannot overflow a long; those after them are below a double's reach. */
+    /** Digits are gathered while one more cannot overflow a long; those after are below a double's reach. */
     private static final long MAX_DIGITS = 100_000_000_000_000_000L;
 
     /** The part of a double that does not fit a float; half of its range is where a float rounds up. */
@@ -28,7 +28,7 @@ final class DecimalFloat {
     /**
      * Reads {@code [+-] digits [. digits] [e [+-] digits]}, with digits on at least one side of the point.
      *
-     * @return the nearest float; an infinity if that is beyond the range; NaN if the text is not such a number
+     * @return the nearest float; an infinity if that is beyond the range; NaN if this is not such a number
      */
     static float parse(byte[] text, int length) {
         int i = length > 0 && (text[0] == '-' || text[0] == '+') ? 1 : 0;
@@ -88,9 +88,10 @@ final class DecimalFloat {
                 ? digits / POWERS_OF_TEN[-exponent]
                 : digits * POWERS_OF_TEN[exponent];
             long tail = Double.doubleToRawLongBits(near) & TAIL_BITS;
-            // Rounding twice is harmless unless the double is next to the middle of two floats. Denormal floats
-            // have their middles elsewhere, and overflow is left to the slow path.
-            if (near >= Float.MIN_NORMAL && near < Float.MAX_VALUE && Math.abs(tail - TAIL_HALF) > TAIL_ERROR) {
+            // Rounding twice is harmless unless the double is next to the middle of two floats. Denormal
+            // floats have their middles elsewhere, and overflow is left to the slow path.
+            boolean inRange = near >= Float.MIN_NORMAL && near < Float.MAX_VALUE;
+            if (inRange && Math.abs(tail - TAIL_HALF) > TAIL_ERROR) {
                 return (float) (negative ? -near : near);
             }
         }

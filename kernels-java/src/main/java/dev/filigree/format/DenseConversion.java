@@ -12,13 +12,13 @@ import java.util.function.IntFunction;
  * Turns a dense matrix into CSR in two passes, one that counts and one that fills, so that the result is
  * allocated once at its exact size.
  *
- * <p>Elements are ranked by the 31 bits below the sign, whose integer order is that of the magnitudes. The rank
- * that divides kept from dropped is found by a radix selection, eight bits a pass: four passes over the elements,
- * no sort and no copy, and the same answer in whatever order the counts were made.
+ * <p>Elements are ranked by the 31 bits below the sign, whose integer order is that of the magnitudes. The
+ * rank that divides kept from dropped is found by a radix selection, eight bits a pass: four passes over the
+ * elements, no sort and no copy, and the same answer in whatever order the counts were made.
  */
 final class DenseConversion {
 
-    /** Rows pass through a heap copy of this length, so that one loop serves heap and native views at speed. */
+    /** Rows pass through a heap copy of this length: one loop serves heap and native views at full speed. */
     private static final int CHUNK = 4096;
 
     private static final int MAGNITUDE = 0x7fff_ffff;
@@ -33,7 +33,8 @@ final class DenseConversion {
 
     DenseConversion(DenseMatrix dense) {
         if (dense.dtype() != DType.F32 || !dense.memory().isHost()) {
-            throw new UnsupportedOperationException("a CsrMatrix is made from f32 in host memory, not from " + dense);
+            throw new UnsupportedOperationException(
+                "a CsrMatrix is made from f32 in host memory, not from " + dense);
         }
         this.dense = dense;
         this.rows = dense.rows();
@@ -150,10 +151,10 @@ final class DenseConversion {
         return new Sieve(prefix, prefix == 0 ? 0 : wanted);
     }
 
-    /** Counts the digits at {@code shift} of those magnitudes that share all higher digits with {@code prefix}. */
+    /** Counts the digits at {@code shift} of the magnitudes whose higher digits are those of the prefix. */
     private void countDigits(int fromRow, int toRow, int shift, int prefix) {
         Arrays.fill(histogram, 0);
-        // In two steps, because a shift by 32 would be one by 0: above the first digit there is nothing to share.
+        // In two steps, because a shift by 32 would be one by 0; above the first digit there are no others.
         int above = (-1 << (DIGIT_BITS - 1 + shift)) << 1;
         for (int r = fromRow; r < toRow; r++) {
             for (int from = 0, length; from < cols; from += length) {
@@ -185,6 +186,7 @@ final class DenseConversion {
     }
 
     private static ConcurrentModificationException changed(int row) {
-        return new ConcurrentModificationException("row " + row + " of the dense matrix changed while it was read");
+        return new ConcurrentModificationException(
+            "row " + row + " of the dense matrix changed while it was read");
     }
 }

@@ -4,12 +4,12 @@ import java.util.Locale;
 
 /**
  * A matrix file, or a stream in a matrix file format, is malformed or uses a part of the format that is not
- * supported. The message is exactly one line of printable text: {@code <file>:<line>: <what is wrong, with the
- * value>}.
+ * supported. The message is exactly one line of printable text: {@code <file>:<line>: <what is wrong, with
+ * the value>}.
  *
- * <p>It is an {@link IllegalArgumentException}, as from the checks of the formats themselves: the content is an
- * argument that the caller chose, and reading it again will not help. Failures to read at all, which may help to
- * retry, stay {@link java.io.IOException}.
+ * <p>It is an {@link IllegalArgumentException}, as from the checks of the formats themselves: the content is
+ * an argument that the caller chose, and reading it again will not help. Failures to read at all, which may
+ * help to retry, stay {@link java.io.IOException}.
  */
 public final class MatrixFormatException extends IllegalArgumentException {
 
@@ -37,7 +37,7 @@ public final class MatrixFormatException extends IllegalArgumentException {
         return line;
     }
 
-    /** A piece of a file between quotes: long ones are cut, bytes that are not printable ASCII are escaped. */
+    /** A piece of a file between quotes: long ones are cut, bytes that are not printable ASCII escaped. */
     static String quote(byte[] bytes, int length) {
         StringBuilder result = new StringBuilder("\"");
         for (int i = 0; i < Math.min(length, MAX_QUOTED); i++) {

@@ -1,6 +1,5 @@
 package dev.filigree.format;
 
-import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -16,17 +15,17 @@ import java.util.UUID;
 import java.util.stream.Collectors;
 
 /**
- * Reads and writes sparse matrices in the Matrix Market exchange format (Boisvert, Pozo, Remington, NIST, 1996).
+ * Reads and writes sparse matrices in the Matrix Market exchange format (Boisvert, Pozo, Remington, 1996).
  *
- * <p>Read are {@code coordinate} files with the fields {@code real}, {@code integer} and {@code pattern} (every
- * value is 1) and the symmetries {@code general}, {@code symmetric} and {@code skew-symmetric}, whose other
- * triangle is added. Comments and blank lines may stand anywhere below the banner. Values are rounded to the
- * nearest f32, and explicit zeros are kept.
+ * <p>Read are {@code coordinate} files with the fields {@code real}, {@code integer} and {@code pattern}
+ * (every value is 1) and the symmetries {@code general}, {@code symmetric} and {@code skew-symmetric}, whose
+ * other triangle is added. Comments and blank lines may stand anywhere below the banner. Values are rounded
+ * to the nearest f32, and explicit zeros are kept.
  *
- * <p>Refused, with the line: an entry given twice, an entry above the diagonal of a symmetric file or on that of
- * a skew-symmetric one, a value that is not a number or overflows, more or fewer entries than announced. Memory
- * grows with what is read and not with what a size line announces; for the same reason a matrix has at most
- * {@code 16 Mi + 16 * bytes read} rows, which lets a file be nearly empty but not bring the process down.
+ * <p>Refused, with the line: an entry given twice, an entry above the diagonal of a symmetric file or on that
+ * of a skew-symmetric one, a value that is not a number or overflows, more or fewer entries than announced.
+ * Memory grows with what is read and not with what a size line announces; for the same reason a matrix has at
+ * most {@code 16 Mi + 16 * bytes read} rows: a file may be nearly empty, but it cannot exhaust memory.
  *
  * <p>All methods may be called by any thread at any time.
  */
@@ -39,6 +38,9 @@ public final class MatrixMarket {
 
     private static final long FREE_ROWS = 16 << 20;
     private static final long ROWS_PER_BYTE = 16;
+
+    /** Entries are written in pieces of this length. */
+    private static final int TEXT_CHARS = 1 << 16;
 
     private enum Field { REAL, INTEGER, PATTERN }
 
@@ -130,7 +132,8 @@ public final class MatrixMarket {
 
     private void readSize() throws IOException {
         if (!findLine()) {
-            throw scanner.malformedAtEnd("the file ends where the size line \"rows columns entries\" is expected");
+            throw scanner.malformedAtEnd(
+                "the file ends where the size line \"rows columns entries\" is expected");
         }
         sizeLine = scanner.line();
         rows = (int) scanner.readInteger("the number of rows", 0, Integer.MAX_VALUE);
@@ -201,7 +204,7 @@ public final class MatrixMarket {
     }
 
     private MatrixFormatException duplicate(int row, int column, long firstLine, long secondLine) {
-        // Rows are searched in order, so that of a pair of mirrored duplicates the one not in the file comes up.
+        // Rows are searched in order: of a pair of mirrored duplicates the one not in the file comes first.
         boolean mirrored = symmetry != Symmetry.GENERAL && row < column;
         return scanner.malformed(secondLine, "entry " + (mirrored ? place(column, row) : place(row, column))
             + " is already on line " + firstLine);
@@ -213,9 +216,9 @@ public final class MatrixMarket {
     }
 
     /**
-     * Writes a matrix as {@code coordinate real general}, entries by row. {@link #read(Path)} gives back an equal
-     * matrix. The file appears, or replaces one of the same name, when it is complete: a failure leaves nothing
-     * behind.
+     * Writes a matrix as {@code coordinate real general}, entries by row. {@link #read(Path)} gives back an
+     * equal matrix, unless it has more rows than a file of that length may. The file appears, or replaces one
+     * of the same name, when it is complete: a failure leaves nothing behind.
      *
      * @param matrix has no NaN or infinity, which the format cannot express
      * @param file in a directory that exists
@@ -230,8 +233,7 @@ public final class MatrixMarket {
         }
         Path part = file.resolveSibling("." + name + "." + UUID.randomUUID() + ".part");
         try {
-            try (OutputStream out = new BufferedOutputStream(
-                    Files.newOutputStream(part, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE), 1 << 16)) {
+            try (OutputStream out = Files.newOutputStream(part, StandardOpenOption.CREATE_NEW)) {
                 writeTo(matrix, out);
             }
             Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
@@ -254,21 +256,22 @@ public final class MatrixMarket {
     }
 
     private static void writeTo(CsrMatrix matrix, OutputStream out) throws IOException {
-        StringBuilder line = new StringBuilder(BANNER + " matrix coordinate real general\n");
-        line.append(matrix.rows()).append(' ').append(matrix.cols()).append(' ').append(matrix.nnz()).append('\n');
+        StringBuilder text = new StringBuilder(BANNER + " matrix coordinate real general\n");
+        text.append(matrix.rows()).append(' ').append(matrix.cols()).append(' ');
+        text.append(matrix.nnz()).append('\n');
         long entry = 0;
         for (int r = 0; r < matrix.rows(); r++) {
             for (long end = entry + matrix.rowLength(r); entry < end; entry++) {
                 // Float's own text is the shortest that reads back as the same float.
-                line.append(r + 1L).append(' ')
+                text.append(r + 1L).append(' ')
                     .append(matrix.columns().getAtIndex(ValueLayout.JAVA_INT, entry) + 1L).append(' ')
                     .append(matrix.values().getAtIndex(ValueLayout.JAVA_FLOAT, entry)).append('\n');
-                if (line.length() >= 1 << 13) {
-                    flush(line, out);
+                if (text.length() >= TEXT_CHARS) {
+                    flush(text, out);
                 }
             }
         }
-        flush(line, out);
+        flush(text, out);
     }
 
     private static void flush(StringBuilder text, OutputStream out) throws IOException {

@@ -3,10 +3,11 @@ package dev.filigree.format;
 /**
  * A rule that says which elements of a dense matrix a sparse one keeps. Immutable and thread-safe.
  *
- * <p>Magnitude rules drop a fixed number of elements, those of least absolute value (Han et al., "Learning both
- * Weights and Connections for Efficient Neural Networks", 2015). Among equal magnitudes the earlier element in
- * row-major order is kept. An exact zero is never stored, so a matrix with more zeros than the rule drops ends up
- * with fewer entries than the rule allows. NaN has no rank and is refused; an infinity is the largest magnitude.
+ * <p>Magnitude rules drop a fixed number of elements, those of least absolute value (Han et al., "Learning
+ * both Weights and Connections for Efficient Neural Networks", 2015). Among equal magnitudes the earlier
+ * element in row-major order is kept. An exact zero is never stored, so a matrix with more zeros than the
+ * rule drops ends up with fewer entries than the rule allows. NaN has no rank and is refused; an infinity is
+ * the largest magnitude.
  */
 public sealed interface Pruning {
 

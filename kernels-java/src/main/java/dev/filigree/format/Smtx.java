@@ -9,13 +9,13 @@ import java.nio.file.Path;
 import java.util.SplittableRandom;
 
 /**
- * Reads the {@code .smtx} files of the Deep Learning Matrix Collection (Gale, Zaharia, Young, Elsen, "Sparse GPU
- * Kernels for Deep Learning", 2020): patterns of pruned weights, without their values.
+ * Reads the {@code .smtx} files of the Deep Learning Matrix Collection (Gale, Zaharia, Young, Elsen, "Sparse
+ * GPU Kernels for Deep Learning", 2020): patterns of pruned weights, without their values.
  *
- * <p>Three lines: {@code rows, columns, nonzeros}; the {@code rows + 1} row offsets; the column of each nonzero,
- * counted from 0 and strictly increasing within a row, as in every file of the collection. Numbers are separated
- * by blanks, in the first line by commas too. Memory grows with what is read and not with what the first line
- * announces.
+ * <p>Three lines: {@code rows, columns, nonzeros}; the {@code rows + 1} row offsets; the column of each
+ * nonzero, counted from 0 and strictly increasing within a row, as in every file of the collection. Numbers
+ * are separated by blanks, in the first line by commas too. Memory grows with what is read and not with what
+ * the first line announces.
  *
  * <p>All methods may be called by any thread at any time.
  */
@@ -56,7 +56,8 @@ public final class Smtx {
     }
 
     /**
-     * Reads a stream to its end, without closing it, and gives every entry the value 1. No buffering is needed.
+     * Reads a stream to its end, without closing it, and gives every entry the value 1. No buffering is
+     * needed.
      *
      * @param in the bytes of a file
      * @param name what messages call it
@@ -89,7 +90,8 @@ public final class Smtx {
         long nnz = scanner.readInteger("the number of nonzeros", 0, (long) rows * cols);
         scanner.nextLine("the three sizes");
         scanner.treatCommaAsBlank(false);
-        try (GrowableSegment offsets = new GrowableSegment(); GrowableSegment columns = new GrowableSegment()) {
+        try (GrowableSegment offsets = new GrowableSegment();
+                GrowableSegment columns = new GrowableSegment()) {
             readOffsets(scanner, rows, nnz, offsets);
             scanner.nextLine("the " + (rows + 1L) + " row offsets");
             readColumns(scanner, rows, cols, offsets, columns);
@@ -113,8 +115,8 @@ public final class Smtx {
         long previous = 0;
         for (long r = 0; r <= rows; r++) {
             if (atEndOfLine(scanner)) {
-                throw scanner.malformedAtEnd(
-                    "the line ends after " + r + " of the " + (rows + 1L) + " row offsets of " + rows + " rows");
+                throw scanner.malformedAtEnd("the line ends after " + r + " of the " + (rows + 1L)
+                    + " row offsets of " + rows + " rows");
             }
             long offset = scanner.readInteger("row offset", 0, nnz);
             if (r == 0 && offset != 0) {
@@ -147,8 +149,8 @@ public final class Smtx {
                 }
                 long column = scanner.readInteger("column");
                 if (column <= previous || column >= cols) {
-                    throw scanner.malformed("column " + column + " at row " + r + ", entry " + (i - begin) + " "
-                        + CsrMatrix.columnFault(column, previous, cols));
+                    throw scanner.malformed("column " + column + " at row " + r + ", entry " + (i - begin)
+                        + " " + CsrMatrix.columnFault(column, previous, cols));
                 }
                 previous = (int) column;
                 columns.addInt(previous);

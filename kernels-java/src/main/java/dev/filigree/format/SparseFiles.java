@@ -10,11 +10,12 @@ public final class SparseFiles {
     private SparseFiles() {}
 
     /**
-     * Reads {@code .mtx} with {@link MatrixMarket#read(Path)} and {@code .smtx} with {@link Smtx#read(Path)}, in
-     * upper or lower case.
+     * Reads {@code .mtx} with {@link MatrixMarket#read(Path)} and {@code .smtx} with {@link Smtx#read(Path)},
+     * in upper or lower case.
      *
      * @throws IOException if the file cannot be read
-     * @throws IllegalArgumentException if the extension is another; the message names those that are supported
+     * @throws IllegalArgumentException if the extension is another; the message names those that are
+     *     supported
      * @throws MatrixFormatException if the file is malformed or not of a supported kind
      */
     public static CsrMatrix read(Path file) throws IOException {
@@ -25,7 +26,8 @@ public final class SparseFiles {
             case "mtx" -> MatrixMarket.read(file);
             case "smtx" -> Smtx.read(file);
             default -> throw new IllegalArgumentException(file
-                + ": no reader for this extension; supported are .mtx (Matrix Market coordinate) and .smtx (DLMC)");
+                + ": no reader for this extension; supported are .mtx (Matrix Market coordinate) "
+                + "and .smtx (DLMC)");
         };
     }
 }

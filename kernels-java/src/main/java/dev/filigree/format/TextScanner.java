@@ -6,8 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /**
- * Splits a byte stream into lines and blank-separated tokens: one fixed buffer, no string for a line or a number,
- * line numbers kept for messages.
+ * Splits a byte stream into lines and blank-separated tokens: one fixed buffer, no string for a line or a
+ * number, line numbers kept for messages.
  *
  * <p>Blanks are spaces, tabs, carriage returns (so that both line ends work) and commas, if asked for. Not
  * thread-safe.
@@ -57,7 +57,9 @@ final class TextScanner {
         return bytesBeforeBuffer + position;
     }
 
-    /** Skips blanks; returns the byte that follows without consuming it, {@code '\n'} or {@link #END_OF_FILE}. */
+    /**
+     * Skips blanks; returns the byte that follows without consuming it, {@code '\n'} or {@link #END_OF_FILE}.
+     */
     int peek() throws IOException {
         while (position < limit || refill()) {
             byte b = buffer[position];
@@ -69,31 +71,31 @@ final class TextScanner {
         return END_OF_FILE;
     }
 
-    /** Drops what is left of this line and goes to the next; returns whether there is a next, perhaps empty. */
-    boolean skipLine() throws IOException {
+    /** Drops what is left of this line and goes to the next, or to the end of the file. */
+    void skipLine() throws IOException {
         while (position < limit || refill()) {
-            byte b = buffer[position++];
+            byte b = buffer[position];
+            if (b == 0) {
+                throw notText(b);
+            }
+            position++;
             if (b == '\n') {
                 checkLineLength();
                 line++;
                 lineStart = bytes();
-                return true;
-            }
-            if (b == 0) {
-                throw notText(b);
+                return;
             }
         }
-        return false;
     }
 
-    /** Goes to the next line; returns whether there is one, perhaps empty. */
-    boolean nextLine(String after) throws IOException {
+    /** Goes to the next line, or to the end of the file, if nothing but blanks is left of this one. */
+    void nextLine(String after) throws IOException {
         int b = peek();
         if (b != '\n' && b != END_OF_FILE) {
             readToken("the text");
             throw malformed("unexpected " + quotedToken() + " after " + after);
         }
-        return skipLine();
+        skipLine();
     }
 
     /** Reads the next token of this line; what it should be serves the message when there is none. */
@@ -194,7 +196,8 @@ final class TextScanner {
     }
 
     private MatrixFormatException notText(int b) {
-        return malformed(String.format(Locale.ROOT, "byte 0x%02x at offset %d is not text", b & 0xff, bytes()));
+        String text = "byte 0x%02x at offset %d is not text";
+        return malformed(String.format(Locale.ROOT, text, b & 0xff, bytes()));
     }
 
     private boolean isBlank(int b) {

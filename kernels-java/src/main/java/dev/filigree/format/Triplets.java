@@ -8,8 +8,9 @@ import java.util.Arrays;
 /**
  * Entries in the order of a file, gathered off-heap and then sorted into CSR in linear time.
  *
- * <p>The sort is a stable counting sort by row. It leaves the columns of each row in order when the entries came
- * by row or by column, as nearly all files have them; otherwise a stable radix sort by column goes first.
+ * <p>The sort is a stable counting sort by row. It leaves the columns of each row in order when the entries
+ * came by row or by column, as nearly all files have them; otherwise a stable radix sort by column goes
+ * first.
  */
 final class Triplets implements AutoCloseable {
 

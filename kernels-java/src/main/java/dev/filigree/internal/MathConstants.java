@@ -3,7 +3,7 @@ package dev.filigree.internal;
 /**
  * Thresholds and polynomial coefficients of the elementwise functions, for the scalar and the vector code
  * alike. {@code native/cpu/common/math_constants.h} holds the same values under the same names; the golden
- * file of the math suite fails when the two differ.
+ * file of the math suite checks that the results agree.
  *
  * <p>The polynomials are minimax fits (Remez exchange, 40 digits), rounded to f32. Negated constants save a
  * subtraction: every step is one fma.

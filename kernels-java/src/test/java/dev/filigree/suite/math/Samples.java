@@ -23,6 +23,11 @@ final class Samples {
         return System.getProperty("java.vm.info", "").contains("interpreted");
     }
 
+    /** Only C2 keeps vectors in registers. */
+    static boolean boxesVectors() {
+        return interpreted() || System.getProperty("java.vm.info", "").contains("emulated-client");
+    }
+
     /** {@code count}, or a small share of it in the interpreter. */
     static int scaled(int count) {
         return interpreted() ? Math.max(1, count >> 12) : count;

@@ -2,6 +2,8 @@ package dev.filigree.suite.math;
 
 import dev.filigree.internal.vector.Species;
 import dev.filigree.internal.vector.VectorMath;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -10,6 +12,7 @@ import jdk.incubator.vector.FloatVector;
 /** The vector forms, in a class of their own: tests load it only where the incubator module is. */
 final class VectorFunctions {
 
+    private static final ByteOrder NATIVE = ByteOrder.nativeOrder();
     private static final Map<MathFunction, UnaryOperator<FloatVector>> FORMS = new EnumMap<>(Map.of(
             MathFunction.EXP, VectorMath::exp,
             MathFunction.SIGMOID, VectorMath::sigmoid,
@@ -43,5 +46,44 @@ final class VectorFunctions {
             System.arraycopy(tail, 0, out, main, in.length - main);
         }
         return out;
+    }
+
+    /** One loop a function over a segment of whole vectors, as a kernel would write it. */
+    static void inPlace(MathFunction function, MemorySegment segment) {
+        switch (function) {
+            case EXP -> exp(segment);
+            case SIGMOID -> sigmoid(segment);
+            case TANH -> tanh(segment);
+            case ERF -> erf(segment);
+            default -> throw new IllegalArgumentException(function.id());
+        }
+    }
+
+    private static void exp(MemorySegment segment) {
+        for (long at = 0; at < segment.byteSize(); at += Species.F32.vectorByteSize()) {
+            FloatVector x = FloatVector.fromMemorySegment(Species.F32, segment, at, NATIVE);
+            VectorMath.exp(x).intoMemorySegment(segment, at, NATIVE);
+        }
+    }
+
+    private static void sigmoid(MemorySegment segment) {
+        for (long at = 0; at < segment.byteSize(); at += Species.F32.vectorByteSize()) {
+            FloatVector x = FloatVector.fromMemorySegment(Species.F32, segment, at, NATIVE);
+            VectorMath.sigmoid(x).intoMemorySegment(segment, at, NATIVE);
+        }
+    }
+
+    private static void tanh(MemorySegment segment) {
+        for (long at = 0; at < segment.byteSize(); at += Species.F32.vectorByteSize()) {
+            FloatVector x = FloatVector.fromMemorySegment(Species.F32, segment, at, NATIVE);
+            VectorMath.tanh(x).intoMemorySegment(segment, at, NATIVE);
+        }
+    }
+
+    private static void erf(MemorySegment segment) {
+        for (long at = 0; at < segment.byteSize(); at += Species.F32.vectorByteSize()) {
+            FloatVector x = FloatVector.fromMemorySegment(Species.F32, segment, at, NATIVE);
+            VectorMath.erf(x).intoMemorySegment(segment, at, NATIVE);
+        }
     }
 }

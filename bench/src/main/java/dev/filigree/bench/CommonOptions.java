@@ -1,0 +1,108 @@
+package dev.filigree.bench;
+
+import com.google.gson.JsonObject;
+import dev.filigree.Backend;
+import dev.filigree.Workers;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The options that every measurement takes. */
+final class CommonOptions {
+
+    /** The libraries that comparisons are meant for. */
+    private static final Set<String> PEERS =
+        Set.of("mkl", "onednn", "openblas", "ejml", "ort", "torch", "cublas", "cusparse", "cusparselt");
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec spec;
+
+    @Option(names = "--backend", split = ",", converter = Choice.OfBackend.class, paramLabel = "NAME",
+        description = "Backends to measure: scalar, vector, avx512, cuda (default: all that run on the host here).")
+    private List<Backend> backends = new ArrayList<>();
+
+    @Option(names = "--threads", paramLabel = "T", description = "Size of the worker team (default: all cores).")
+    private int threads = Runtime.getRuntime().availableProcessors();
+
+    @Option(names = "--peers", split = ",", paramLabel = "NAME", description = "Other libraries to compare with.")
+    private List<String> peers = new ArrayList<>();
+
+    @Option(names = "--rounds", paramLabel = "R", description = "Rounds to measure (default: ${DEFAULT-VALUE}).")
+    private int rounds = 15;
+
+    @Option(names = "--seed", paramLabel = "S", description = "Seed of random data (default: ${DEFAULT-VALUE}).")
+    private long seed = 1;
+
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
+    /** @throws ParameterException naming the option that is out of range */
+    void check() {
+        requireRange("--threads", threads, 1, Workers.MAX_THREADS);
+        requireRange("--rounds", rounds, 1, 100_000);
+        for (String peer : peers) {
+            if (!PEERS.contains(peer)) {
+                throw new ParameterException(spec.commandLine(), "Invalid value for option '--peers': '" + peer
+                    + "' is not one of " + String.join(", ", PEERS.stream().sorted().toList()));
+            }
+        }
+    }
+
+    void requireRange(String option, double value, double least, double most) {
+        if (!(value >= least && value <= most)) {
+            throw new ParameterException(spec.commandLine(), "Invalid value for option '" + option + "': "
+                + plain(value) + " is not in " + plain(least) + ".." + plain(most));
+        }
+    }
+
+    private static String plain(double x) {
+        return x == Math.rint(x) ? Long.toString((long) x) : Double.toString(x);
+    }
+
+    /** What was asked for, else all that can run on the host here. */
+    List<Backend> backends() {
+        return backends.isEmpty() ? availableOnHost() : List.copyOf(backends);
+    }
+
+    static List<Backend> availableOnHost() {
+        return List.of(Backend.SCALAR, Backend.VECTOR, Backend.AVX512).stream()
+            .filter(Backend::isAvailable).toList();
+    }
+
+    /** A line for each peer that was asked for. */
+    List<ContenderResult> peerResults() {
+        List<ContenderResult> results = new ArrayList<>();
+        peers.forEach(peer ->
+            results.add(new ContenderResult.Failure(peer, "peers are not built in yet", false)));
+        return results;
+    }
+
+    int threads() {
+        return threads;
+    }
+
+    int rounds() {
+        return rounds;
+    }
+
+    long seed() {
+        return seed;
+    }
+
+    boolean json() {
+        return json;
+    }
+
+    /** Adds the options in force to a case. */
+    void describe(JsonObject caseJson) {
+        caseJson.add("backend", Json.strings(backends().stream().map(Backend::id).toList()));
+        caseJson.add("peers", Json.strings(peers));
+        caseJson.addProperty("threads", threads);
+        caseJson.addProperty("rounds", rounds);
+        caseJson.addProperty("seed", seed);
+    }
+}

@@ -1,0 +1,48 @@
+package dev.filigree.bench;
+
+import dev.filigree.format.CsrMatrix;
+import java.util.SplittableRandom;
+
+/** Sparse matrices made from a seed. */
+final class RandomMatrices {
+
+    private RandomMatrices() {}
+
+    /**
+     * A matrix with exactly {@code round((1 - sparsity) * rows * cols)} nonzeros, any choice of places as likely
+     * as any other.
+     *
+     * @throws InputException if it has more nonzeros than an array can hold
+     */
+    static CsrMatrix uniform(int rows, int cols, double sparsity, long seed) {
+        long places = (long) rows * cols;
+        long nnz = places - Math.round(sparsity * places);
+        if (nnz > Integer.MAX_VALUE - 8) {
+            throw new InputException("--rows " + rows + " --cols " + cols + " --sparsity " + sparsity + ": " + nnz
+                + " nonzeros are more than the generator can make");
+        }
+        SplittableRandom random = new SplittableRandom(seed);
+        long[] offsets = new long[rows + 1];
+        int[] columns = new int[(int) nnz];
+        float[] values = new float[(int) nnz];
+        int stored = 0;
+        for (int r = 0; r < rows; r++) {
+            for (int c = 0; c < cols && stored < nnz; c++) {
+                // Knuth's algorithm S: store with the probability that the remaining nonzeros need.
+                long placesLeft = places - ((long) r * cols + c);
+                if (random.nextDouble() * placesLeft < nnz - stored) {
+                    columns[stored] = c;
+                    values[stored++] = value(random);
+                }
+            }
+            offsets[r + 1] = stored;
+        }
+        return CsrMatrix.fromArrays(rows, cols, offsets, columns, values);
+    }
+
+    /** Between -1 and 1, and never 0, which would not be a nonzero. */
+    private static float value(SplittableRandom random) {
+        float value = (float) random.nextDouble(-1, 1);
+        return value == 0 ? 1 : value;
+    }
+}

@@ -1,0 +1,154 @@
+package dev.filigree.bench;
+
+import dev.filigree.Backend;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+import dev.filigree.bench.measure.Contender;
+import dev.filigree.bench.measure.Statistics;
+import dev.filigree.spmm.Spmm;
+import dev.filigree.spmm.SpmmOptions;
+import dev.filigree.spmm.SpmmPlan;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One of Filigree's backends on an SpMM.
+ *
+ * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
+ * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
+ * take them in turn.
+ */
+final class SpmmContender implements Contender {
+
+    /** The time to pack is the median of the last few times, when the packer is warm. */
+    private static final int TIMED_PACKINGS = 3;
+    private static final int PACKINGS = 20;
+    private static final long PACKING_NANOS = 200_000_000;
+
+    private static final int CACHE_MULTIPLE = 4;
+    /** A matrix so small that this is not enough is never out of the cache in earnest. */
+    private static final int MOST_WORKING_SETS = 4096;
+
+    private final Arena arena = Arena.ofShared();
+    private final List<SpmmPlan> plans = new ArrayList<>();
+    private final List<DenseMatrix> inputs = new ArrayList<>();
+    private final List<DenseMatrix> outputs = new ArrayList<>();
+    private final List<Double> packMillis = new ArrayList<>();
+    private final SpmmProblem problem;
+    private final SpmmOptions options;
+    private int next;
+
+    private SpmmContender(SpmmProblem problem, Backend backend, Workers team) {
+        this.problem = problem;
+        options = problem.options().backend(backend).workers(team);
+    }
+
+    /**
+     * Packs the problem for a backend.
+     *
+     * @throws UnsupportedOperationException if the backend cannot run here
+     */
+    static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
+        SpmmContender contender = new SpmmContender(problem, backend, team);
+        try {
+            contender.prepare(lastLevelCache);
+            return contender;
+        } catch (Throwable t) {
+            contender.close();
+            throw t;
+        }
+    }
+
+    private void prepare(long lastLevelCache) {
+        plans.add(timedPlan());
+        int sets = workingSets(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
+        for (int i = 1; i < sets; i++) {
+            plans.add(timedPlan());
+        }
+        long start = System.nanoTime();
+        while (packMillis.size() < TIMED_PACKINGS
+                || packMillis.size() < PACKINGS && System.nanoTime() - start < PACKING_NANOS) {
+            timedPlan().close();
+        }
+        DenseMatrix input = problem.input(arena);
+        for (int i = 0; i < sets; i++) {
+            inputs.add(i == 0 ? input : copy(input));
+            outputs.add(problem.output(arena));
+        }
+    }
+
+    /** How many working sets exceed the cache more than fourfold; one where nothing is to be rotated. */
+    static int workingSets(boolean rotate, long bytes, long lastLevelCache) {
+        return rotate
+            ? (int) Math.min(MOST_WORKING_SETS, CACHE_MULTIPLE * lastLevelCache / Math.max(1, bytes) + 1) : 1;
+    }
+
+    private DenseMatrix copy(DenseMatrix matrix) {
+        DenseMatrix copy = DenseMatrix.allocate(arena, matrix.dtype(), matrix.rows(), matrix.cols());
+        copy.data().copyFrom(matrix.data());
+        return copy;
+    }
+
+    private SpmmPlan timedPlan() {
+        long start = System.nanoTime();
+        SpmmPlan plan = Spmm.plan(problem.a(), options);
+        packMillis.add((System.nanoTime() - start) / 1e6);
+        return plan;
+    }
+
+    static String name(Backend backend) {
+        return "filigree/" + backend.id();
+    }
+
+    @Override
+    public String name() {
+        return name(plans.getFirst().backend());
+    }
+
+    @Override
+    public String kernel() {
+        return plans.getFirst().explain().kernel();
+    }
+
+    @Override
+    public void run() {
+        plans.get(next).run(inputs.get(next), outputs.get(next));
+        next = next + 1 == plans.size() ? 0 : next + 1;
+    }
+
+    @Override
+    public double packMillis() {
+        int from = packMillis.size() - TIMED_PACKINGS;
+        return Statistics.median(packMillis.stream().skip(from).mapToDouble(x -> x).toArray());
+    }
+
+    @Override
+    public long packedBytes() {
+        return plans.getFirst().explain().packedBytes();
+    }
+
+    @Override
+    public long residentBytes() {
+        return packedBytes() + problem.denseBytes();
+    }
+
+    int workingSets() {
+        return plans.size();
+    }
+
+    DenseMatrix input() {
+        return inputs.getFirst();
+    }
+
+    /** What the first working set's runs wrote. */
+    DenseMatrix output() {
+        return outputs.getFirst();
+    }
+
+    @Override
+    public void close() {
+        plans.forEach(SpmmPlan::close);
+        arena.close();
+    }
+}

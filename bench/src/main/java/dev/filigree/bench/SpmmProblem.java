@@ -1,0 +1,75 @@
+package dev.filigree.bench;
+
+import com.google.gson.JsonObject;
+import dev.filigree.Activation;
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.Layout;
+import dev.filigree.spmm.SpmmOptions;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.SplittableRandom;
+
+/**
+ * An SpMM to measure: {@code out = act(A * B)}, or {@code act(X * A^T)} when token-major.
+ *
+ * @param a the sparse matrix
+ * @param n columns of B, or tokens of X
+ * @param layout of the dense operands
+ * @param activation of the epilogue
+ * @param seed of the dense input
+ */
+record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed) {
+
+    /** The most columns or tokens of a decode step: the matrix is read once for few results. */
+    private static final int DECODE = 16;
+
+    static boolean isDecode(int n) {
+        return n <= DECODE;
+    }
+
+    /** Useful operations of a run. */
+    double flops() {
+        return 2.0 * a.nnz() * n;
+    }
+
+    /** Bytes of the dense operands. */
+    long denseBytes() {
+        return (long) Float.BYTES * n * ((long) a.rows() + a.cols());
+    }
+
+    /** Adds shape and options to a case's description. */
+    void describe(JsonObject caseJson) {
+        caseJson.addProperty("rows", a.rows());
+        caseJson.addProperty("cols", a.cols());
+        caseJson.addProperty("n", n);
+        caseJson.addProperty("dtype", DType.F32.id());
+        caseJson.addProperty("layout", Choice.name(layout));
+        caseJson.addProperty("activation", Choice.name(activation));
+    }
+
+    SpmmOptions options() {
+        return SpmmOptions.defaults().layout(layout).activation(activation);
+    }
+
+    /** The dense input: the same numbers on every call. */
+    DenseMatrix input(Arena arena) {
+        boolean tokens = layout == Layout.TOKEN_MAJOR;
+        DenseMatrix input = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.cols(), tokens ? a.cols() : n);
+        SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
+        long elements = input.data().byteSize() / Float.BYTES;
+        for (long i = 0; i < elements; i++) {
+            input.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
+        }
+        return input;
+    }
+
+    /** An output full of NaN, so that an element that nobody writes cannot pass for a result. */
+    DenseMatrix output(Arena arena) {
+        boolean tokens = layout == Layout.TOKEN_MAJOR;
+        DenseMatrix output = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.rows(), tokens ? a.rows() : n);
+        output.data().fill((byte) 0xff);
+        return output;
+    }
+}

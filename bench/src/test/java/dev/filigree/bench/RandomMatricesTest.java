@@ -1,0 +1,44 @@
+package dev.filigree.bench;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RandomMatricesTest {
+
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 0.013, 0.5, 0.9, 0.999, 1})
+    void hasExactlyTheNonzerosAskedFor(double sparsity) {
+        assertThat(RandomMatrices.uniform(37, 53, sparsity, 1).nnz())
+            .isEqualTo(37 * 53 - Math.round(sparsity * 37 * 53));
+    }
+
+    @Test
+    void dependsOnTheSeedAlone() {
+        assertThat(RandomMatrices.uniform(20, 20, 0.5, 1)).isEqualTo(RandomMatrices.uniform(20, 20, 0.5, 1))
+            .isNotEqualTo(RandomMatrices.uniform(20, 20, 0.5, 2));
+    }
+
+    @Test
+    void refusesWhatNoArrayHolds() {
+        assertThatThrownBy(() -> RandomMatrices.uniform(100_000, 100_000, 0.5, 1))
+            .isInstanceOf(InputException.class).hasMessageContaining("--rows 100000");
+    }
+
+    @Test
+    void parsesJmhParameters() {
+        assertThat(BenchmarkMatrices.parse("30x20@0.9").nnz()).isEqualTo(60);
+        assertThatThrownBy(() -> BenchmarkMatrices.parse("none.mtx")).isInstanceOf(InputException.class);
+    }
+
+    @Test
+    void rotatesMoreThanFourCaches() {
+        assertThat(SpmmContender.workingSets(false, 1000, 1_000_000)).isEqualTo(1);
+        assertThat(SpmmContender.workingSets(true, 1000, 1_000_000)).isEqualTo(4001);
+        assertThat(SpmmContender.workingSets(true, 5_000_000, 1_000_000)).isEqualTo(1);
+        assertThat(SpmmContender.workingSets(true, 0, 1_000_000)).isEqualTo(4096);
+    }
+}
