@@ -3,7 +3,10 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.Backend;
+import dev.filigree.probe.BackendProbe;
 import java.io.ByteArrayInputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -11,6 +14,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.jar.JarFile;
 import java.util.zip.ZipEntry;
@@ -95,6 +99,23 @@ class JarTest {
             Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
             assertThat(undefined.output().lines().map(String::strip)).allMatch(JarTest::isOfAnOldEnoughCLibrary);
         }
+    }
+
+    @Test
+    void theModuleInTheJarFindsItsLibrary() throws Exception {
+        assumeTrue(!libraries().isEmpty());
+        String modules = location(Backend.class) + File.pathSeparator + jar.getName();
+        Tools.Result result = Tools.java(Map.of(), "-p", modules, "--add-modules", "dev.filigree.bindings",
+            "-cp", location(BackendProbe.class), "--enable-native-access=dev.filigree.bindings",
+            "-Dfiligree.native.cache=" + temporary.resolve("cache"), BackendProbe.class.getName()).await();
+        assertThat(result.exit()).as(result.output()).isZero();
+        assertThat(result.output()).contains("Avx512Provider in module dev.filigree.bindings")
+            .doesNotContain("cannot be loaded");
+        assertThat(temporary.resolve("cache")).isNotEmptyDirectory();
+    }
+
+    private static String location(Class<?> type) {
+        return type.getProtectionDomain().getCodeSource().getLocation().getPath();
     }
 
     /** {@code U memcpy@GLIBC_2.14} and the like, or a weak symbol, which may be absent. */
