@@ -77,9 +77,10 @@ class JarTest {
         for (String name : libraries()) {
             Properties description = new Properties();
             description.load(new ByteArrayInputStream(entry(name.replace(".so", ".properties"))));
-            assertThat(description.stringPropertyNames()).containsExactlyInAnyOrder("version", "abi", "sha256");
-            assertThat(description.getProperty("sha256"))
-                .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(entry(name))));
+            assertThat(description.stringPropertyNames())
+                .containsExactlyInAnyOrder("version", "abi", "sha256");
+            byte[] sha256 = MessageDigest.getInstance("SHA-256").digest(entry(name));
+            assertThat(description.getProperty("sha256")).isEqualTo(HexFormat.of().formatHex(sha256));
             int abi = name.contains("cuda") ? FiligreeCuda.FILIGREE_CUDA_ABI_VERSION()
                 : Filigree.FILIGREE_ABI_VERSION();
             assertThat(description.getProperty("abi")).isEqualTo(Integer.toString(abi));
@@ -97,7 +98,8 @@ class JarTest {
             assertThat(defined.output().lines()).isNotEmpty()
                 .allMatch(line -> line.matches("[0-9a-f]+ T filigree_\\w+"));
             Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
-            assertThat(undefined.output().lines().map(String::strip)).allMatch(JarTest::isOfAnOldEnoughCLibrary);
+            assertThat(undefined.output().lines().map(String::strip))
+                .allMatch(JarTest::isOfAnOldEnoughCLibrary);
         }
     }
 
@@ -126,6 +128,7 @@ class JarTest {
         }
         String[] version = line.substring(at + "@GLIBC_".length()).split("\\.");
         int major = Integer.parseInt(version[0]);
-        return major < NEWEST_GLIBC[0] || major == NEWEST_GLIBC[0] && Integer.parseInt(version[1]) <= NEWEST_GLIBC[1];
+        int minor = Integer.parseInt(version[1]);
+        return major < NEWEST_GLIBC[0] || major == NEWEST_GLIBC[0] && minor <= NEWEST_GLIBC[1];
     }
 }
