@@ -54,7 +54,7 @@ final class ReportCommand implements Callable<Integer> {
         InfoCommand.environmentJson().asMap().forEach(report::add);
         JsonArray sectionsJson = new JsonArray();
         int checked = 0;
-        int wrong = 0;
+        int failures = 0;
         for (ReportSection section : sections) {
             out.println();
             out.println(section.title());
@@ -63,20 +63,20 @@ final class ReportCommand implements Callable<Integer> {
             JsonObject json = new JsonObject();
             json.addProperty("title", section.title());
             json.addProperty("checked", result.checked());
-            json.addProperty("wrong", result.wrong());
+            json.addProperty("failures", result.failures());
             JsonArray cases = new JsonArray();
             result.cases().forEach(cases::add);
             json.add("cases", cases);
             sectionsJson.add(json);
             checked += result.checked();
-            wrong += result.wrong();
+            failures += result.failures();
         }
         report.add("sections", sectionsJson);
         Path file = write(report);
         out.println();
-        out.println((wrong == 0 ? "all " + checked + " results agree with the reference in double"
-            : "FAILED: " + wrong + " of " + checked + " results are wrong") + "; figures in " + file);
-        return wrong == 0 ? Main.OK : Main.FAILED;
+        out.println((failures == 0 ? "all " + checked + " results agree with the reference in double"
+            : "FAILED: " + failures + " of " + checked + " results are wrong or missing") + "; figures in " + file);
+        return failures == 0 ? Main.OK : Main.FAILED;
     }
 
     private void makeFolder() {

@@ -29,10 +29,10 @@ interface ReportSection {
      * What a section found.
      *
      * @param cases objects as {@code bench --json} prints them
-     * @param checked how many results were compared with a reference
-     * @param wrong how many of them were out of tolerance
+     * @param checked how many results were asked for and compared with a reference
+     * @param failures how many of them were out of tolerance, or did not come
      */
-    record Result(List<JsonObject> cases, int checked, int wrong) {
+    record Result(List<JsonObject> cases, int checked, int failures) {
         public Result {
             cases = List.copyOf(cases);
         }

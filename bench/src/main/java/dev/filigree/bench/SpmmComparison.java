@@ -107,6 +107,11 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             .filter(result -> result instanceof ContenderResult.Failure failure && failure.wrong()).count();
     }
 
+    /** How many contenders have no figures, for whatever reason. */
+    int failures() {
+        return (int) results.stream().filter(result -> result instanceof ContenderResult.Failure).count();
+    }
+
     /** The object that the command line's contract describes. */
     JsonObject toJson(JsonObject caseJson) {
         JsonObject json = new JsonObject();

@@ -75,7 +75,7 @@ final class SpmmReportSection implements ReportSection {
         SpmmReportTable table = new SpmmReportTable(backends);
         List<JsonObject> cases = new ArrayList<>();
         int checked = 0;
-        int wrong = 0;
+        int failures = 0;
         try (Workers team = Workers.of(Runtime.getRuntime().availableProcessors());
                 Progress progress = new Progress("spmm", cells.size())) {
             for (Grid.Cell cell : cells) {
@@ -87,12 +87,13 @@ final class SpmmReportSection implements ReportSection {
                 table.add(cell.matrix, cell.sparsity, cell.n, comparison);
                 cases.add(comparison.toJson(describe(cell, problem, backends, team, grid, comparison)));
                 checked += comparison.results().size();
-                wrong += comparison.wrong();
+                // Every backend here said that it is available: one that then refuses has failed.
+                failures += comparison.failures();
                 progress.step();
             }
         }
         table.print(out);
-        return new Result(cases, checked, wrong);
+        return new Result(cases, checked, failures);
     }
 
     private static CsrMatrix prune(Grid.Cell cell) {

@@ -16,7 +16,7 @@ import picocli.CommandLine;
 
 class ReportCommandTest {
 
-    private record Fixed(int wrong) implements ReportSection {
+    private record Fixed(int failures) implements ReportSection {
         @Override
         public String title() {
             return "a section";
@@ -27,12 +27,12 @@ class ReportCommandTest {
             JsonObject json = new JsonObject();
             json.addProperty("quick", context.quick());
             out.println("a table");
-            return new Result(List.of(json), 3, wrong);
+            return new Result(List.of(json), 3, failures);
         }
     }
 
-    private static int report(Path folder, int wrong, StringWriter out) {
-        return new CommandLine(new ReportCommand(List.of(new Fixed(wrong)))).setOut(new PrintWriter(out))
+    private static int report(Path folder, int failures, StringWriter out) {
+        return new CommandLine(new ReportCommand(List.of(new Fixed(failures)))).setOut(new PrintWriter(out))
             .execute("--quick", "--out", folder.toString());
     }
 
@@ -57,7 +57,7 @@ class ReportCommandTest {
     void aWrongResultIsAFailure(@TempDir Path folder) {
         StringWriter out = new StringWriter();
         assertThat(report(folder, 2, out)).isEqualTo(Main.FAILED);
-        assertThat(out.toString()).contains("FAILED: 2 of 3 results are wrong");
+        assertThat(out.toString()).contains("FAILED: 2 of 3 results are wrong or missing");
         assertThat(folder.resolve("report.json")).exists();
     }
 }

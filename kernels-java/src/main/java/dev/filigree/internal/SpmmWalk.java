@@ -25,20 +25,20 @@ public abstract class SpmmWalk implements SpmmKernel {
     /** For subclasses. */
     protected SpmmWalk() {}
 
-    /** acc[0, padded) += sum of value * tile row over {@code count} entries, in order. */
+    /** acc[0, padded) += sum of value * tile row over {@code count} entries, in order; from +0 when fresh. */
     protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count,
-        MemorySegment scratch, int padded, long accAt);
+        MemorySegment scratch, int padded, long accAt, boolean fresh);
 
-    /** acc[0, width) += sum of value * row of B over {@code count} entries, in order; B is read in place. */
+    /**
+     * acc[0, width) += sum of value * row of B over {@code count} entries, in order; from +0 when fresh. B is read
+     * in place.
+     */
     protected abstract void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt);
+        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt, boolean fresh);
 
     /** Copies rows of B, {@code width} floats each, to the tile, and clears it up to {@code padded}. */
     protected abstract void copyTile(
         MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded);
-
-    /** Sets {@code floats} floats to +0; a multiple of 16. */
-    protected abstract void clear(MemorySegment scratch, long at, int floats);
 
     /** sum[0, padded) += addend[0, padded). */
     protected abstract void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded);
@@ -50,6 +50,9 @@ public abstract class SpmmWalk implements SpmmKernel {
      */
     protected abstract void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha,
         float beta, boolean biased, float bias, int activation);
+
+    /** c[0, width) = acc[0, width). */
+    protected abstract void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -87,7 +90,6 @@ public abstract class SpmmWalk implements SpmmKernel {
         long rowBytes = (long) Float.BYTES * padded;
         for (long v = vBegin; v < vEnd; v += passRows) {
             long vPass = Math.min(vEnd, v + passRows);
-            clear(scratch, accAt, (int) (vPass - v) * padded);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     fillTile(packed, b, bStride, panel, block * depth, width, padded, scratch);
@@ -96,6 +98,9 @@ public abstract class SpmmWalk implements SpmmKernel {
                     packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
             }
             for (long row = v; row < vPass; row++) {
+                if (blocks == 0) {
+                    accumulate(packed, 0, 0, 0, scratch, padded, accAt + (row - v) * rowBytes, true);
+                }
                 finishVirtualRow(packed, row, scratch, accAt + (row - v) * rowBytes, c, cStride, n, alpha, beta,
                     partials, panel, width, padded);
             }
@@ -147,10 +152,10 @@ public abstract class SpmmWalk implements SpmmKernel {
             long at = Integer.BYTES * from;
             long acc = accAt + (v - vBegin) * rowBytes;
             if (tiled) {
-                accumulate(packed, columnsAt + at, valuesAt + at, count, scratch, padded, acc);
+                accumulate(packed, columnsAt + at, valuesAt + at, count, scratch, padded, acc, block == 0);
             } else {
                 accumulateInPlace(packed, columnsAt + at, valuesAt + at, count, b, bAt, Float.BYTES * bStride,
-                    scratch, width, acc);
+                    scratch, width, acc, block == 0);
             }
             from = to;
         }
@@ -180,19 +185,19 @@ public abstract class SpmmWalk implements SpmmKernel {
         long cStep = Float.BYTES * (tokens ? cStride : 1);
         long oldAt = spareAt(packed);
         if (beta != 0f) {
-            copyRow(c, cAt, cStep, scratch, oldAt, Float.BYTES, width);
+            copyFloats(c, cAt, cStep, scratch, oldAt, Float.BYTES, width);
         }
         finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
-        copyRow(scratch, accAt, Float.BYTES, c, cAt, cStep, width);
+        if (tokens) {
+            copyFloats(scratch, accAt, Float.BYTES, c, cAt, cStep, width);
+        } else {
+            copyOut(scratch, accAt, c, cAt, width);
+        }
     }
 
-    /** Copies {@code width} floats that lie {@code step} bytes apart. */
-    private static void copyRow(
+    /** Copies {@code width} floats that lie a number of bytes apart. */
+    private static void copyFloats(
             MemorySegment from, long fromAt, long fromStep, MemorySegment to, long toAt, long toStep, int width) {
-        if (fromStep == toStep) {
-            MemorySegment.copy(from, fromAt, to, toAt, (long) Float.BYTES * width);
-            return;
-        }
         for (int j = 0; j < width; j++) {
             to.set(ValueLayout.JAVA_FLOAT, toAt + j * toStep,
                 from.get(ValueLayout.JAVA_FLOAT, fromAt + j * fromStep));

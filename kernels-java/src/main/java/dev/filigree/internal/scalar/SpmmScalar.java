@@ -21,7 +21,10 @@ final class SpmmScalar extends SpmmWalk {
 
     @Override
     protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
-            int padded, long accAt) {
+            int padded, long accAt, boolean fresh) {
+        if (fresh) {
+            clear(scratch, accAt, padded);
+        }
         long rowBytes = (long) Float.BYTES * padded;
         for (int p = 0; p < count; p++) {
             long rowAt = packed.get(JAVA_INT, columnsAt + 4L * p) * rowBytes;
@@ -36,7 +39,11 @@ final class SpmmScalar extends SpmmWalk {
 
     @Override
     protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt) {
+            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
+            boolean fresh) {
+        if (fresh) {
+            clear(scratch, accAt, width);
+        }
         for (int p = 0; p < count; p++) {
             long rowAt = bAt + packed.get(JAVA_INT, columnsAt + 4L * p) * bRowBytes;
             float value = packed.get(JAVA_FLOAT, valuesAt + 4L * p);
@@ -62,13 +69,6 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
-    protected void clear(MemorySegment scratch, long at, int floats) {
-        for (int j = 0; j < floats; j++) {
-            scratch.set(JAVA_FLOAT, at + 4L * j, 0f);
-        }
-    }
-
-    @Override
     protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
         for (int j = 0; j < padded; j++) {
             sum.set(JAVA_FLOAT, sumAt + 4L * j,
@@ -89,6 +89,19 @@ final class SpmmScalar extends SpmmWalk {
                 y += bias;
             }
             scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(function, y));
+        }
+    }
+
+    @Override
+    protected void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width) {
+        for (int j = 0; j < width; j++) {
+            c.set(JAVA_FLOAT, cAt + 4L * j, scratch.get(JAVA_FLOAT, accAt + 4L * j));
+        }
+    }
+
+    private static void clear(MemorySegment scratch, long at, int floats) {
+        for (int j = 0; j < floats; j++) {
+            scratch.set(JAVA_FLOAT, at + 4L * j, 0f);
         }
     }
 }

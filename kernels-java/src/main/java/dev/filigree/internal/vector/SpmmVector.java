@@ -1,9 +1,12 @@
 package dev.filigree.internal.vector;
 
 import static dev.filigree.internal.vector.RawMemory.ALL;
+import static dev.filigree.internal.vector.RawMemory.address;
 import static dev.filigree.internal.vector.Species.F32;
 
 import dev.filigree.internal.SpmmWalk;
+import dev.filigree.spi.SpmmFormat;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -31,6 +34,10 @@ final class SpmmVector extends SpmmWalk {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+    /** What the first block of a row starts from. */
+    private static final MemorySegment ZEROS =
+        Arena.global().allocate((long) Float.BYTES * SpmmFormat.PANEL, SpmmFormat.ALIGNMENT);
+
     /** Rows x columns in registers. */
     static final String TILE = "1x" + Math.min(64, 8 * LENGTH);
 
@@ -41,46 +48,48 @@ final class SpmmVector extends SpmmWalk {
 
     @Override
     protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
-            int padded, long accAt) {
+            int padded, long accAt, boolean fresh) {
         long columns = packed.address() + columnsAt;
         long values = packed.address() + valuesAt;
         long tile = scratch.address();
         long acc = tile + accAt;
+        long from = fresh ? ZEROS.address() : acc;
         long rowBytes = (long) Float.BYTES * padded;
         int left = padded / LENGTH;
-        for (; left >= 8; left -= 8, tile += 8 * STEP, acc += 8 * STEP) {
-            accumulate8(columns, values, count, tile, rowBytes, acc);
+        long done = 0;
+        for (; left >= 8; left -= 8, done += 8 * STEP) {
+            accumulate8(columns, values, count, tile + done, rowBytes, from + done, acc + done);
         }
         if (left >= 4) {
-            accumulate4(columns, values, count, tile, rowBytes, acc);
+            accumulate4(columns, values, count, tile + done, rowBytes, from + done, acc + done);
             left -= 4;
-            tile += 4 * STEP;
-            acc += 4 * STEP;
+            done += 4 * STEP;
         }
         if (left >= 2) {
-            accumulate2(columns, values, count, tile, rowBytes, acc);
+            accumulate2(columns, values, count, tile + done, rowBytes, from + done, acc + done);
             left -= 2;
-            tile += 2 * STEP;
-            acc += 2 * STEP;
+            done += 2 * STEP;
         }
         if (left == 1) {
-            accumulate1(columns, values, count, tile, rowBytes, acc);
+            accumulate1(columns, values, count, tile + done, rowBytes, from + done, acc + done);
         }
     }
 
     /** Eight vectors of columns. */
-    private static void accumulate8(long columns, long values, int count, long tile, long rowBytes, long acc) {
-        FloatVector s0 = load(ALL, acc);
-        FloatVector s1 = load(ALL, acc + STEP);
-        FloatVector s2 = load(ALL, acc + 2 * STEP);
-        FloatVector s3 = load(ALL, acc + 3 * STEP);
-        FloatVector s4 = load(ALL, acc + 4 * STEP);
-        FloatVector s5 = load(ALL, acc + 5 * STEP);
-        FloatVector s6 = load(ALL, acc + 6 * STEP);
-        FloatVector s7 = load(ALL, acc + 7 * STEP);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = tile + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+    private static void accumulate8(
+            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
+        long start = address(from);
+        FloatVector s0 = load(ALL, start);
+        FloatVector s1 = load(ALL, start + STEP);
+        FloatVector s2 = load(ALL, start + 2 * STEP);
+        FloatVector s3 = load(ALL, start + 3 * STEP);
+        FloatVector s4 = load(ALL, start + 4 * STEP);
+        FloatVector s5 = load(ALL, start + 5 * STEP);
+        FloatVector s6 = load(ALL, start + 6 * STEP);
+        FloatVector s7 = load(ALL, start + 7 * STEP);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s0 = load(ALL, at).fma(value, s0);
             s1 = load(ALL, at + STEP).fma(value, s1);
             s2 = load(ALL, at + 2 * STEP).fma(value, s2);
@@ -90,124 +99,137 @@ final class SpmmVector extends SpmmWalk {
             s6 = load(ALL, at + 6 * STEP).fma(value, s6);
             s7 = load(ALL, at + 7 * STEP).fma(value, s7);
         }
-        store(s0, ALL, acc);
-        store(s1, ALL, acc + STEP);
-        store(s2, ALL, acc + 2 * STEP);
-        store(s3, ALL, acc + 3 * STEP);
-        store(s4, ALL, acc + 4 * STEP);
-        store(s5, ALL, acc + 5 * STEP);
-        store(s6, ALL, acc + 6 * STEP);
-        store(s7, ALL, acc + 7 * STEP);
+        long end = address(to);
+        store(s0, ALL, end);
+        store(s1, ALL, end + STEP);
+        store(s2, ALL, end + 2 * STEP);
+        store(s3, ALL, end + 3 * STEP);
+        store(s4, ALL, end + 4 * STEP);
+        store(s5, ALL, end + 5 * STEP);
+        store(s6, ALL, end + 6 * STEP);
+        store(s7, ALL, end + 7 * STEP);
     }
 
     /** Four vectors of columns. */
-    private static void accumulate4(long columns, long values, int count, long tile, long rowBytes, long acc) {
-        FloatVector s0 = load(ALL, acc);
-        FloatVector s1 = load(ALL, acc + STEP);
-        FloatVector s2 = load(ALL, acc + 2 * STEP);
-        FloatVector s3 = load(ALL, acc + 3 * STEP);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = tile + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+    private static void accumulate4(
+            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
+        long start = address(from);
+        FloatVector s0 = load(ALL, start);
+        FloatVector s1 = load(ALL, start + STEP);
+        FloatVector s2 = load(ALL, start + 2 * STEP);
+        FloatVector s3 = load(ALL, start + 3 * STEP);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s0 = load(ALL, at).fma(value, s0);
             s1 = load(ALL, at + STEP).fma(value, s1);
             s2 = load(ALL, at + 2 * STEP).fma(value, s2);
             s3 = load(ALL, at + 3 * STEP).fma(value, s3);
         }
-        store(s0, ALL, acc);
-        store(s1, ALL, acc + STEP);
-        store(s2, ALL, acc + 2 * STEP);
-        store(s3, ALL, acc + 3 * STEP);
+        long end = address(to);
+        store(s0, ALL, end);
+        store(s1, ALL, end + STEP);
+        store(s2, ALL, end + 2 * STEP);
+        store(s3, ALL, end + 3 * STEP);
     }
 
     /** Two vectors of columns. */
-    private static void accumulate2(long columns, long values, int count, long tile, long rowBytes, long acc) {
-        FloatVector s0 = load(ALL, acc);
-        FloatVector s1 = load(ALL, acc + STEP);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = tile + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+    private static void accumulate2(
+            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
+        long start = address(from);
+        FloatVector s0 = load(ALL, start);
+        FloatVector s1 = load(ALL, start + STEP);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s0 = load(ALL, at).fma(value, s0);
             s1 = load(ALL, at + STEP).fma(value, s1);
         }
-        store(s0, ALL, acc);
-        store(s1, ALL, acc + STEP);
+        long end = address(to);
+        store(s0, ALL, end);
+        store(s1, ALL, end + STEP);
     }
 
     /** One vector of columns. */
-    private static void accumulate1(long columns, long values, int count, long tile, long rowBytes, long acc) {
-        FloatVector s0 = load(ALL, acc);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = tile + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+    private static void accumulate1(
+            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
+        long start = address(from);
+        FloatVector s0 = load(ALL, start);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s0 = load(ALL, at).fma(value, s0);
         }
-        store(s0, ALL, acc);
+        long end = address(to);
+        store(s0, ALL, end);
     }
 
     @Override
     protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt) {
+            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
+            boolean fresh) {
         long columns = packed.address() + columnsAt;
         long values = packed.address() + valuesAt;
-        long at = bAt;
         long acc = scratch.address() + accAt;
+        long from = fresh ? ZEROS.address() : acc;
         int left = width;
-        for (; left >= 4 * LENGTH; left -= 4 * LENGTH, at += 4 * STEP, acc += 4 * STEP) {
-            inPlace4(columns, values, count, b, at, bRowBytes, acc);
+        long done = 0;
+        for (; left >= 4 * LENGTH; left -= 4 * LENGTH, done += 4 * STEP) {
+            inPlace4(columns, values, count, b, bAt + done, bRowBytes, from + done, acc + done);
         }
-        for (; left > 0; left -= LENGTH, at += STEP, acc += STEP) {
+        for (; left > 0; left -= LENGTH, done += STEP) {
             if (left >= LENGTH) {
-                inPlace1(columns, values, count, b, at, bRowBytes, acc);
+                inPlace1(columns, values, count, b, bAt + done, bRowBytes, from + done, acc + done);
             } else {
-                inPlaceTail(columns, values, count, b, at, bRowBytes, left, acc);
+                inPlaceTail(columns, values, count, b, bAt + done, bRowBytes, left, from + done, acc + done);
             }
         }
     }
 
     /** Four vectors of columns of the caller's B. */
-    private static void inPlace4(
-            long columns, long values, int count, MemorySegment b, long bAt, long rowBytes, long acc) {
-        FloatVector s0 = load(ALL, acc);
-        FloatVector s1 = load(ALL, acc + STEP);
-        FloatVector s2 = load(ALL, acc + 2 * STEP);
-        FloatVector s3 = load(ALL, acc + 3 * STEP);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = bAt + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+    private static void inPlace4(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
+            long from, long to) {
+        FloatVector s0 = load(ALL, address(from));
+        FloatVector s1 = load(ALL, address(from) + STEP);
+        FloatVector s2 = load(ALL, address(from) + 2 * STEP);
+        FloatVector s3 = load(ALL, address(from) + 3 * STEP);
+        for (int p = 0; p < count; p++) {
+            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s0 = load(b, at).fma(value, s0);
             s1 = load(b, at + STEP).fma(value, s1);
             s2 = load(b, at + 2 * STEP).fma(value, s2);
             s3 = load(b, at + 3 * STEP).fma(value, s3);
         }
-        store(s0, ALL, acc);
-        store(s1, ALL, acc + STEP);
-        store(s2, ALL, acc + 2 * STEP);
-        store(s3, ALL, acc + 3 * STEP);
+        store(s0, ALL, address(to));
+        store(s1, ALL, address(to) + STEP);
+        store(s2, ALL, address(to) + 2 * STEP);
+        store(s3, ALL, address(to) + 3 * STEP);
     }
 
     /** One vector of columns of the caller's B. */
-    private static void inPlace1(
-            long columns, long values, int count, MemorySegment b, long bAt, long rowBytes, long acc) {
-        FloatVector s = load(ALL, acc);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = bAt + ALL.get(INT, columns + p) * rowBytes;
-            s = load(b, at).fma(FloatVector.broadcast(F32, ALL.get(FLOAT, values + p)), s);
+    private static void inPlace1(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
+            long from, long to) {
+        FloatVector s = load(ALL, address(from));
+        for (int p = 0; p < count; p++) {
+            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
+            s = load(b, at).fma(value, s);
         }
-        store(s, ALL, acc);
+        store(s, ALL, address(to));
     }
 
     /** The last columns, fewer than a vector. */
-    private static void inPlaceTail(
-            long columns, long values, int count, MemorySegment b, long bAt, long rowBytes, int width, long acc) {
+    private static void inPlaceTail(long columns, long values, int count, MemorySegment b, long bAt, long rowBytes,
+            int width, long from, long to) {
         VectorMask<Float> mask = F32.indexInRange(0, width);
-        FloatVector s = load(ALL, acc);
-        for (long p = 0; p < 4L * count; p += 4) {
-            long at = bAt + ALL.get(INT, columns + p) * rowBytes;
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, values + p));
+        FloatVector s = load(ALL, address(from));
+        for (int p = 0; p < count; p++) {
+            long at = bAt + ALL.get(INT, address(columns + 4L * p)) * rowBytes;
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
             s = FloatVector.fromMemorySegment(F32, b, at, ORDER, mask).fma(value, s);
         }
-        store(s, ALL, acc);
+        store(s, ALL, address(to));
     }
 
     @Override
@@ -244,15 +266,6 @@ final class SpmmVector extends SpmmWalk {
     }
 
     @Override
-    protected void clear(MemorySegment scratch, long at, int floats) {
-        FloatVector zero = FloatVector.zero(F32);
-        long to = scratch.address() + at;
-        for (int j = 0; j < floats; j += LENGTH) {
-            store(zero, ALL, to + 4L * j);
-        }
-    }
-
-    @Override
     protected void add(MemorySegment addend, long addendAt, MemorySegment sum, long sumAt, int padded) {
         long from = addend.address() + addendAt;
         long to = sum.address() + sumAt;
@@ -281,6 +294,18 @@ final class SpmmVector extends SpmmWalk {
                 y = y.add(bias);
             }
             store(y, ALL, acc + 4L * j);
+        }
+    }
+
+    @Override
+    protected void copyOut(MemorySegment scratch, long accAt, MemorySegment c, long cAt, int width) {
+        int whole = width / LENGTH * LENGTH;
+        long acc = address(scratch.address() + accAt);
+        for (int j = 0; j < whole; j += LENGTH) {
+            store(load(ALL, acc + 4L * j), c, cAt + 4L * j);
+        }
+        for (int j = whole; j < width; j++) {
+            c.set(FLOAT, cAt + 4L * j, ALL.get(FLOAT, acc + 4L * j));
         }
     }
 

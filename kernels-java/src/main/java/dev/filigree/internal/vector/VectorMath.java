@@ -6,6 +6,9 @@ import dev.filigree.internal.ActivationCodes;
 import dev.filigree.internal.scalar.ScalarMath;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
 import java.nio.ByteOrder;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
@@ -156,16 +159,42 @@ public final class VectorMath {
     public static void activate(int code, MemorySegment segment, long byteOffset, long count) {
         long bytes = Math.multiplyExact(count, (long) Float.BYTES);
         Objects.checkFromIndexSize(byteOffset, bytes, segment.byteSize());
-        // One method a function: its profile, and so its code, does not depend on which others have run.
-        switch (code) {
-            case ActivationCodes.NONE -> { }
-            case ActivationCodes.RELU -> reluLoop(segment, byteOffset, count);
-            case ActivationCodes.RELU_SQUARED -> reluSquaredLoop(segment, byteOffset, count);
-            case ActivationCodes.GELU_TANH -> geluTanhLoop(segment, byteOffset, count);
-            case ActivationCodes.GELU_ERF -> geluErfLoop(segment, byteOffset, count);
-            case ActivationCodes.SILU -> siluLoop(segment, byteOffset, count);
-            default -> throw ActivationCodes.unknown(code);
+        if (code < 0 || code >= LOOPS.length) {
+            throw ActivationCodes.unknown(code);
         }
+        if (code == ActivationCodes.NONE) {
+            return;
+        }
+        try {
+            LOOPS[code].invokeExact(segment, byteOffset, count);
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable t) {
+            throw new IllegalStateException("an activation threw a checked exception", t);
+        }
+    }
+
+    /**
+     * The loops by code, one method a function, so that the profile of one does not depend on which others have
+     * run. They are called through handles that are no constants because C2 cannot inline such a call: a caller
+     * that had two or three of these loops inlined is over its budget, and then boxes vectors.
+     */
+    private static final MethodHandle[] LOOPS = loops();
+
+    private static MethodHandle[] loops() {
+        MethodHandle[] loops = new MethodHandle[ActivationCodes.SILU + 1];
+        try {
+            MethodHandles.Lookup lookup = MethodHandles.lookup();
+            MethodType type = MethodType.methodType(void.class, MemorySegment.class, long.class, long.class);
+            loops[ActivationCodes.RELU] = lookup.findStatic(VectorMath.class, "reluLoop", type);
+            loops[ActivationCodes.RELU_SQUARED] = lookup.findStatic(VectorMath.class, "reluSquaredLoop", type);
+            loops[ActivationCodes.GELU_TANH] = lookup.findStatic(VectorMath.class, "geluTanhLoop", type);
+            loops[ActivationCodes.GELU_ERF] = lookup.findStatic(VectorMath.class, "geluErfLoop", type);
+            loops[ActivationCodes.SILU] = lookup.findStatic(VectorMath.class, "siluLoop", type);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+        return loops;
     }
 
     private static void reluLoop(MemorySegment segment, long byteOffset, long count) {
