@@ -117,6 +117,8 @@ class ProcessTest {
         } else {
             assertThat(capped).contains(avx512);
         }
+        assertThat(onClassPath(ALLOW, "-Dfiligree.maxIsa=avx9"))
+            .contains("avx512: -Dfiligree.maxIsa=avx9: must be one of baseline, avx2, avx512, amx");
     }
 
     @Test
