@@ -1,12 +1,13 @@
 #!/bin/sh
-# Writes the Java bindings of the headers in native/include with jextract (https://github.com/openjdk/jextract).
+# Writes the Java bindings of the headers in native/include with jextract
+# (https://github.com/openjdk/jextract).
 #
 #   bindings/generate.sh            rewrites jextract-*.txt (what is bound) and src/generated/java
 #   bindings/generate.sh --check    compares them with what is committed: exit 1 when they differ, exit 3 when
 #                                   jextract is not on the PATH or is not the release that wrote them
 #
-# The output is a function of the headers and the jextract release alone, so it is committed: building needs no
-# jextract.
+# The output is a function of the headers and the jextract release alone, so it is committed: building needs
+# no jextract.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -35,26 +36,29 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# bind HEADER CLASS LOOKUP: everything that the header itself declares, and nothing of what it includes, becomes
-# class CLASS, which finds its functions by the Java expression LOOKUP. (An include guard and an export macro have
-# no value, so jextract does not list them.)
+# bind HEADER CLASS LOOKUP: everything that the header itself declares, and nothing of what it includes,
+# becomes class CLASS, which finds its functions by the Java expression LOOKUP. (An include guard and an
+# export macro have no value, so jextract does not list them.)
 bind() {
     header=native/include/$1.h
     includes=$work/jextract-$1.txt
     jextract --dump-includes "$work/dump.txt" "$header"
-    sed -n "s|^\(--include-[a-z]* [A-Za-z0-9_]*\) *# header: .*$header\$|\1|p" "$work/dump.txt" > "$includes"
-    jextract "@$includes" --target-package "$package" --header-class-name "$2" --output "$work/java" "$header"
+    sed -n "s|^\(--include-[a-z]* [A-Za-z0-9_]*\) *# header: .*$header\$|\1|p" \
+        "$work/dump.txt" > "$includes"
+    jextract "@$includes" --target-package "$package" --header-class-name "$2" --output "$work/java" \
+        "$header"
 
-    # jextract can name a library to open, or use the class loader's; the first knows neither a jar's resource nor
-    # a path chosen at run time, and the second lets a file be loaded by one class loader only. So its one lookup
-    # expression becomes ours. The pattern must match exactly once, else the generator changed and a person has to
-    # look.
+    # jextract can name a library to open, or use the class loader's; the first knows neither a jar's resource
+    # nor a path chosen at run time, and the second lets a file be loaded by one class loader only. So its one
+    # lookup expression becomes ours. The pattern must match exactly once, else the generator changed and a
+    # person has to look.
     main="$work/java/$folder/$2.java"
     sed -i '/^    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup\.loaderLookup()$/{
 N
 s/.*\n            \.or(Linker\.nativeLinker()\.defaultLookup());$/    static final SymbolLookup SYMBOL_LOOKUP = '"$3"';/
 }' "$main"
-    if [ "$(grep -cF "SYMBOL_LOOKUP = $3;" "$main")" != 1 ] || grep -q 'loaderLookup\|libraryLookup' "$main"; then
+    if [ "$(grep -cF "SYMBOL_LOOKUP = $3;" "$main")" != 1 ] \
+            || grep -q 'loaderLookup\|libraryLookup' "$main"; then
         echo "generate.sh: $release writes SYMBOL_LOOKUP in a form that this script does not know" >&2
         exit 1
     fi

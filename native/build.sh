@@ -2,9 +2,9 @@
 # Builds the native libraries for the Java build, which calls this script; CMake alone works as well.
 #
 #   native/build.sh auto|require BUILD_DIR RESOURCE_DIR VERSION
-#       builds into BUILD_DIR and lays the libraries, each with a .properties file, where the jar takes them from:
-#       RESOURCE_DIR/META-INF/native/linux-x86_64. Without the tools, auto says so in one line and succeeds;
-#       require fails. A compiler's error fails in both.
+#       builds into BUILD_DIR and lays the libraries, each with a .properties file, where the jar takes them
+#       from: RESOURCE_DIR/META-INF/native/linux-x86_64. Without the tools, auto says so in one line and
+#       succeeds; require fails. A compiler's error fails in both.
 #   native/build.sh test BUILD_DIR
 #       runs the native tests of that build, if there is one
 set -eu
@@ -19,8 +19,7 @@ usage() {
 missing_tool() {
     if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
         echo "natives are built for Linux x86-64 only"
-    elif ! command -v "${CXX:-c++}" >/dev/null 2>&1 \
-            && { [ -n "${CXX:-}" ] || ! command -v g++ >/dev/null 2>&1 && ! command -v clang++ >/dev/null 2>&1; }; then
+    elif ! compiler_is_there; then
         echo "no C++ compiler${CXX:+ called $CXX} (install g++ or clang++, or set CXX)"
     elif ! command -v cmake >/dev/null 2>&1; then
         echo "no CMake (install cmake 3.25 or newer)"
@@ -29,6 +28,14 @@ missing_tool() {
     elif ! command -v ninja >/dev/null 2>&1 && ! command -v make >/dev/null 2>&1; then
         echo "neither Ninja nor Make (install ninja-build or make)"
     fi
+}
+
+# CMake looks for the same names.
+compiler_is_there() {
+    for compiler in ${CXX:-c++ g++ clang++}; do
+        if command -v "$compiler" >/dev/null 2>&1; then return 0; fi
+    done
+    return 1
 }
 
 cmake_is_new_enough() {

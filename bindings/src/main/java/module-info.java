@@ -1,10 +1,11 @@
 /**
- * Filigree's native kernels: the AVX-512 and CUDA backends, found by {@link dev.filigree.spi.KernelProvider}'s
- * service loader as soon as this module is on the class path or the module path.
+ * Filigree's native kernels: the AVX-512 and CUDA backends, found as
+ * {@link dev.filigree.spi.KernelProvider} services where this module is on the class path or the module path.
  *
- * <p>Start Java with {@code --enable-native-access=dev.filigree.bindings} (or {@code ALL-UNNAMED} on the class
- * path). System properties: {@code filigree.native.path} names a library file, or a folder of libraries, to use
- * instead of the jar's own; {@code filigree.native.cache} names the folder into which the jar's are copied.
+ * <p>Start Java with {@code --enable-native-access=dev.filigree.bindings} (or {@code ALL-UNNAMED} on the
+ * class path). System properties: {@code filigree.native.path} names a library file, or a folder of
+ * libraries, to use instead of the jar's own; {@code filigree.native.cache} names the folder into which the
+ * jar's are copied.
  */
 module dev.filigree.bindings {
     requires transitive dev.filigree.kernels;

@@ -15,11 +15,13 @@ public final class BackendProbe {
     /** Prints one line for each provider, then one for each native backend. */
     public static void main(String[] args) {
         for (KernelProvider provider : ServiceLoader.load(KernelProvider.class)) {
-            System.out.println(provider.backend().id() + " by " + provider.getClass().getName() + " in module "
-                + provider.getClass().getModule().getName());
+            Class<?> type = provider.getClass();
+            System.out.println(provider.backend().id() + " by " + type.getName() + " in module "
+                + type.getModule().getName());
         }
         for (Backend backend : new Backend[] {Backend.AVX512, Backend.CUDA}) {
-            System.out.println(backend.unavailabilityCause().map(Object::toString).orElse(backend.id() + ": ready"));
+            System.out.println(
+                backend.unavailabilityCause().map(Object::toString).orElse(backend.id() + ": ready"));
         }
     }
 }

@@ -54,7 +54,7 @@ public final class Avx512Provider implements KernelProvider {
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
-        return kernels.stream().anyMatch(k -> k.id().equals(spmm.id())) ? Optional.of(spmm) : Optional.empty();
+        return Optional.of(spmm).filter(k -> kernels.stream().anyMatch(info -> info.id().equals(k.id())));
     }
 
     @Override

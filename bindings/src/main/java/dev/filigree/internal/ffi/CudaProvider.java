@@ -73,7 +73,8 @@ public final class CudaProvider implements KernelProvider {
                 }
             }
         }
-        return devices.isEmpty() ? unusable : refuse("no kernels yet for " + String.join(", ", devices), OTHER_BACKEND);
+        return devices.isEmpty() ? unusable
+            : refuse("no kernels yet for " + String.join(", ", devices), OTHER_BACKEND);
     }
 
     private static Refusal refuse(int status, String subject) {

@@ -21,9 +21,12 @@ final class KernelTable {
             for (int i = 0; i < Filigree.filigree_kernel_count(); i++) {
                 NativeStatus.check("filigree_get_kernel_info", Filigree.filigree_get_kernel_info(i, row));
                 if (features.allows(filigree_kernel_info.required(row), cap)) {
-                    kernels.add(new KernelInfo(text(filigree_kernel_info.id(row)),
-                        text(filigree_kernel_info.operation(row)), dtype(text(filigree_kernel_info.dtype(row))),
-                        text(filigree_kernel_info.isa(row)), text(filigree_kernel_info.tile(row))));
+                    kernels.add(new KernelInfo(
+                        text(filigree_kernel_info.id(row)),
+                        text(filigree_kernel_info.operation(row)),
+                        dtype(text(filigree_kernel_info.dtype(row))),
+                        text(filigree_kernel_info.isa(row)),
+                        text(filigree_kernel_info.tile(row))));
                 }
             }
         }

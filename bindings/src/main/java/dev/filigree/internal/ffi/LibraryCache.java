@@ -19,8 +19,8 @@ import java.util.HexFormat;
 import java.util.Set;
 
 /**
- * A folder outside the jar from which the dynamic linker can open a library. Nobody else may write there: whoever
- * can replace the file runs code in this process.
+ * A folder outside the jar from which the dynamic linker can open a library. Nobody else may write there:
+ * whoever can replace the file runs code in this process.
  *
  * <p>A file appears under its name complete or not at all, by an atomic move, and is never written again; a
  * process that has the old one open keeps it. So processes need no lock between them.
@@ -45,7 +45,8 @@ final class LibraryCache {
             Files.createDirectories(folder, PRIVATE);
             requirePrivate();
             Path file = folder.resolve(library.fileName());
-            if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS) && sha256(file).equals(library.sha256())) {
+            if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
+                    && sha256(file).equals(library.sha256())) {
                 LOG.log(System.Logger.Level.DEBUG, "{0} is unchanged and used again", file);
             } else {
                 copy(library, file);

@@ -18,8 +18,8 @@ import java.util.Set;
 import java.util.function.IntSupplier;
 
 /**
- * Finds and opens one native library: where {@code filigree.native.path} says, and then nowhere else; otherwise
- * the jar's own, copied to a private folder. Fails by value, with every attempt and a cure.
+ * Finds and opens one native library: where {@code filigree.native.path} says, and then nowhere else;
+ * otherwise the jar's own, copied to a private folder. Fails by value, with every attempt and a cure.
  */
 final class LibraryLoader {
 
@@ -38,9 +38,10 @@ final class LibraryLoader {
         this.abi = abi;
     }
 
-    /** The loader of this process: its properties, this jar, the ABI that the bindings were generated from. */
+    /** The loader of this process: its properties, this jar, and the ABI of the bindings. */
     static LibraryLoader ofProcess(String name, IntSupplier abi) {
-        return new LibraryLoader(name, LoadSettings.ofProcess(), NativeLibrary.class::getResourceAsStream, abi);
+        return new LibraryLoader(
+            name, LoadSettings.ofProcess(), NativeLibrary.class::getResourceAsStream, abi);
     }
 
     /** Tries each place in turn. Throws nothing. */
@@ -86,12 +87,13 @@ final class LibraryLoader {
         // A file is the library of the processor; that of CUDA devices lies beside it.
         Path folder = Files.isDirectory(path) ? path : path.getParent();
         Path file = Files.isDirectory(path) || !name.equals("filigree") ? folder.resolve(fileName()) : path;
+        String cure = "correct " + property + ", or leave it out to use the library in the jar";
         if (!Files.isRegularFile(file)) {
-            throw new LoadException(property + ": there is no file " + file,
-                "correct " + property + ", or leave it out to use the library in the jar");
+            throw new LoadException(property + ": there is no file " + file, cure);
         }
-        SymbolLookup symbols = open(file, libc, "copy the library to another file system and correct " + property);
-        return handshake(file, symbols, "correct " + property + ", or leave it out to use the library in the jar");
+        SymbolLookup symbols =
+            open(file, libc, "copy the library to another file system and correct " + property);
+        return handshake(file, symbols, cure);
     }
 
     private NativeLibrary fromJar(LibC libc) throws LoadException, IOException {
@@ -128,11 +130,11 @@ final class LibraryLoader {
         }
     }
 
-    /** Puts the dynamic linker's words into a message; refusing to map code is how it reports a noexec mount. */
+    /** Puts the dynamic linker's words into a message. Where it cannot map code, the mount is noexec. */
     static LoadException openFailure(Path file, String linkerText, boolean mountedNoExec, String noExecCure) {
         if (mountedNoExec || linkerText.contains("failed to map segment")) {
-            return new LoadException(file + " lies on a file system that forbids execution (noexec): " + linkerText,
-                noExecCure);
+            return new LoadException(
+                file + " lies on a file system that forbids execution (noexec): " + linkerText, noExecCure);
         }
         String text = linkerText.contains(file.toString()) ? linkerText : file + ": " + linkerText;
         return new LoadException("the dynamic linker refused " + text,
@@ -159,11 +161,10 @@ final class LibraryLoader {
     }
 
     static LoadException abiMismatch(Path file, int library, int bindings, String cure) {
-        return library < bindings
-            ? new LoadException(file + " is older (ABI " + library + ") than these bindings (ABI " + bindings + ")",
-                cure)
-            : new LoadException(file + " is newer (ABI " + library + ") than these bindings (ABI " + bindings + ")",
-                cure + "; or update filigree-bindings");
+        boolean older = library < bindings;
+        return new LoadException(file + " is " + (older ? "older" : "newer") + " (ABI " + library
+            + ") than these bindings (ABI " + bindings + ")",
+            older ? cure : cure + "; or update filigree-bindings");
     }
 
     private NativeLibrary.Missing missing(List<String> attempts, Set<String> cures) {

@@ -15,23 +15,24 @@ import java.util.List;
  * @param temporary {@code java.io.tmpdir}
  * @param user {@code user.name}
  */
-record LoadSettings(String osName, String osArch, String nativePath, String cache, String home, String temporary,
-    String user) {
+record LoadSettings(String osName, String osArch, String nativePath, String cache, String home,
+    String temporary, String user) {
 
     static final String PATH_PROPERTY = "filigree.native.path";
     static final String CACHE_PROPERTY = "filigree.native.cache";
 
     static LoadSettings ofProcess() {
         return new LoadSettings(System.getProperty("os.name"), System.getProperty("os.arch"),
-            System.getProperty(PATH_PROPERTY), System.getProperty(CACHE_PROPERTY), System.getProperty("user.home"),
-            System.getProperty("java.io.tmpdir"), System.getProperty("user.name"));
+            System.getProperty(PATH_PROPERTY), System.getProperty(CACHE_PROPERTY),
+            System.getProperty("user.home"), System.getProperty("java.io.tmpdir"),
+            System.getProperty("user.name"));
     }
 
     boolean isLinuxX86() {
         return osName.equals("Linux") && osArch.equals("amd64");
     }
 
-    /** The folders that may hold libraries from the jar, best first. One that the user names is the only one. */
+    /** The folders that may hold libraries from the jar, best first. One that the user names stands alone. */
     List<Path> cacheFolders() {
         if (cache != null) {
             return List.of(Path.of(cache));

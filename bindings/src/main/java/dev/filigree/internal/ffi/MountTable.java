@@ -46,6 +46,7 @@ final class MountTable {
 
     /** Blanks and the like are written as three octal digits. */
     private static String unescape(String field) {
-        return field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
+        return field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n")
+            .replace("\\134", "\\");
     }
 }

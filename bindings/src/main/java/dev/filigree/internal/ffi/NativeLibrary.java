@@ -41,9 +41,10 @@ sealed interface NativeLibrary {
         return Cuda.LIBRARY;
     }
 
-    /** What a class of jextract's looks its functions up in. The library is loaded when the first is called. */
+    /** What a class of jextract's looks its functions up in; the first call loads the library. */
     static SymbolLookup symbols(Supplier<NativeLibrary> library) {
-        return name -> library.get() instanceof Loaded loaded ? loaded.symbols().find(name) : Optional.empty();
+        return name -> library.get() instanceof Loaded loaded
+            ? loaded.symbols().find(name) : Optional.empty();
     }
 
     /** Loads its library when it is first asked for. */

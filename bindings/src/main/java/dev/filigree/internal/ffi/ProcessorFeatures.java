@@ -20,7 +20,8 @@ record ProcessorFeatures(int cpuid, int usable) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment features = filigree_features.allocate(arena);
             NativeStatus.check("filigree_get_features", Filigree.filigree_get_features(features));
-            return new ProcessorFeatures(filigree_features.cpuid(features), filigree_features.usable(features));
+            return new ProcessorFeatures(
+                filigree_features.cpuid(features), filigree_features.usable(features));
         }
     }
 
@@ -37,7 +38,8 @@ record ProcessorFeatures(int cpuid, int usable) {
                 "use the vector backend; nothing to install");
         }
         if ((avx512 & ~usable) != 0) {
-            return refuse("the processor has AVX-512, but the operating system or the hypervisor turned it off",
+            return refuse(
+                "the processor has AVX-512, but the operating system or the hypervisor turned it off",
                 "enable AVX-512 state (XCR0) there, or use the vector backend");
         }
         if (cap.compareTo(MaxIsa.AVX512) < 0) {

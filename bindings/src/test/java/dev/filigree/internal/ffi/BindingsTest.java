@@ -104,7 +104,8 @@ class BindingsTest {
     @ParameterizedTest
     @EnumSource
     void everyConstantOfTheHeaderIsBound(Interface side) throws Exception {
-        Pattern constant = Pattern.compile("(?m)(?:^#define +|[{,]\\s*|\\*/\\s*|^ +)(FILIGREE_[A-Z0-9_]+)[ =]+(\\w+)");
+        Pattern constant =
+            Pattern.compile("(?m)(?:^#define +|[{,]\\s*|\\*/\\s*|^ +)(FILIGREE_[A-Z0-9_]+)[ =]+(\\w+)");
         Map<String, Long> values = new TreeMap<>();
         for (MatchResult match : constant.matcher(Files.readString(side.header)).results().toList()) {
             if (match.group(2).matches("(0x)?[0-9a-f]+(LL)?")) {
@@ -138,8 +139,10 @@ class BindingsTest {
 
         // field() reads eight bytes and intField() four.
         assertThat(Arrays.asList("layout", "activation")).allSatisfy(name ->
-            assertThat(struct.select(MemoryLayout.PathElement.groupElement(name))).isInstanceOf(ValueLayout.OfInt.class));
-        assertThat(struct.memberLayouts().stream().filter(member -> member.byteSize() == Integer.BYTES)).hasSize(2);
+            assertThat(struct.select(MemoryLayout.PathElement.groupElement(name)))
+                .isInstanceOf(ValueLayout.OfInt.class));
+        assertThat(struct.memberLayouts()).filteredOn(member -> member.byteSize() == Integer.BYTES)
+            .hasSize(2);
 
         assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(struct.byteSize());
         assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
@@ -149,7 +152,8 @@ class BindingsTest {
     @Test
     void theBindingsAreWhatTheGeneratorWrites() throws Exception {
         Tools.assumeInstalled("jextract");
-        Tools.Result check = Tools.run("sh", REPOSITORY.resolve("bindings/generate.sh").toString(), "--check");
+        String generator = REPOSITORY.resolve("bindings/generate.sh").toString();
+        Tools.Result check = Tools.run("sh", generator, "--check");
         assumeTrue(check.exit() != 3, check.output());
         assertThat(check.exit()).as(check.output()).isZero();
     }

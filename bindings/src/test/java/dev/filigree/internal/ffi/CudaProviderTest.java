@@ -75,7 +75,8 @@ class CudaProviderTest {
 
     @Test
     void withoutTheLibrary() throws Exception {
-        assertThat(cudaLine(DRIVER, null)).contains("libfiligree_cuda.so cannot be loaded: -Dfiligree.native.path");
+        assertThat(cudaLine(DRIVER, null))
+            .contains("libfiligree_cuda.so cannot be loaded: -Dfiligree.native.path");
     }
 
     @Test

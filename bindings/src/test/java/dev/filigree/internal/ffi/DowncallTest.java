@@ -43,7 +43,8 @@ class DowncallTest {
     void aKernelOnSharedMemory() {
         try (Arena arena = Arena.ofShared()) {
             // An impossible header: the call returns at once, after all its arguments have crossed.
-            MemorySegment zeros = arena.allocate(SpmmFormat.HEADER_BYTES + SpmmFormat.TAIL, SpmmFormat.ALIGNMENT);
+            MemorySegment zeros =
+                arena.allocate(SpmmFormat.HEADER_BYTES + SpmmFormat.TAIL, SpmmFormat.ALIGNMENT);
             assertThat(allocatedBy(() -> Filigree.filigree_spmm_csr_f32_avx512(
                 zeros, zeros, 1, zeros, 1, 1, 1f, 0f, MemorySegment.NULL, 0, 1, zeros))).isZero();
         }

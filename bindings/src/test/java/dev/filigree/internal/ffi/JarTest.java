@@ -3,7 +3,10 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.Backend;
+import dev.filigree.probe.BackendProbe;
 import java.io.ByteArrayInputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -11,6 +14,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.jar.JarFile;
 import java.util.zip.ZipEntry;
@@ -73,9 +77,10 @@ class JarTest {
         for (String name : libraries()) {
             Properties description = new Properties();
             description.load(new ByteArrayInputStream(entry(name.replace(".so", ".properties"))));
-            assertThat(description.stringPropertyNames()).containsExactlyInAnyOrder("version", "abi", "sha256");
-            assertThat(description.getProperty("sha256"))
-                .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(entry(name))));
+            assertThat(description.stringPropertyNames())
+                .containsExactlyInAnyOrder("version", "abi", "sha256");
+            byte[] sha256 = MessageDigest.getInstance("SHA-256").digest(entry(name));
+            assertThat(description.getProperty("sha256")).isEqualTo(HexFormat.of().formatHex(sha256));
             int abi = name.contains("cuda") ? FiligreeCuda.FILIGREE_CUDA_ABI_VERSION()
                 : Filigree.FILIGREE_ABI_VERSION();
             assertThat(description.getProperty("abi")).isEqualTo(Integer.toString(abi));
@@ -93,8 +98,26 @@ class JarTest {
             assertThat(defined.output().lines()).isNotEmpty()
                 .allMatch(line -> line.matches("[0-9a-f]+ T filigree_\\w+"));
             Tools.Result undefined = Tools.run("nm", "-D", "--undefined-only", library.toString());
-            assertThat(undefined.output().lines().map(String::strip)).allMatch(JarTest::isOfAnOldEnoughCLibrary);
+            assertThat(undefined.output().lines().map(String::strip))
+                .allMatch(JarTest::isOfAnOldEnoughCLibrary);
         }
+    }
+
+    @Test
+    void theModuleInTheJarFindsItsLibrary() throws Exception {
+        assumeTrue(!libraries().isEmpty());
+        String modules = location(Backend.class) + File.pathSeparator + jar.getName();
+        Tools.Result result = Tools.java(Map.of(), "-p", modules, "--add-modules", "dev.filigree.bindings",
+            "-cp", location(BackendProbe.class), "--enable-native-access=dev.filigree.bindings",
+            "-Dfiligree.native.cache=" + temporary.resolve("cache"), BackendProbe.class.getName()).await();
+        assertThat(result.exit()).as(result.output()).isZero();
+        assertThat(result.output()).contains("Avx512Provider in module dev.filigree.bindings")
+            .doesNotContain("cannot be loaded");
+        assertThat(temporary.resolve("cache")).isNotEmptyDirectory();
+    }
+
+    private static String location(Class<?> type) {
+        return type.getProtectionDomain().getCodeSource().getLocation().getPath();
     }
 
     /** {@code U memcpy@GLIBC_2.14} and the like, or a weak symbol, which may be absent. */
@@ -105,6 +128,7 @@ class JarTest {
         }
         String[] version = line.substring(at + "@GLIBC_".length()).split("\\.");
         int major = Integer.parseInt(version[0]);
-        return major < NEWEST_GLIBC[0] || major == NEWEST_GLIBC[0] && Integer.parseInt(version[1]) <= NEWEST_GLIBC[1];
+        int minor = Integer.parseInt(version[1]);
+        return major < NEWEST_GLIBC[0] || major == NEWEST_GLIBC[0] && minor <= NEWEST_GLIBC[1];
     }
 }

@@ -95,16 +95,16 @@ class LibraryLoaderTest {
         Path mine = Tools.libraryOfAbi(temporary, "mine.so", ABI);
         Path cuda = Tools.library(temporary, "libfiligree_cuda.so",
             "int filigree_cuda_abi_version(void) { return " + ABI + "; }\n");
-        assertThat(file(new LibraryLoader("filigree_cuda", settings(mine, null), EMPTY_JAR, () -> ABI).load()))
-            .isEqualTo(cuda);
+        LibraryLoader loader = new LibraryLoader("filigree_cuda", settings(mine, null), EMPTY_JAR, () -> ABI);
+        assertThat(file(loader.load())).isEqualTo(cuda);
     }
 
     @Test
     void aMissingFileIsFinalAlthoughTheJarHasOne() throws Exception {
         Path nowhere = temporary.resolve("nowhere.so");
         Missing missing = missing(load(settings(nowhere, null), jar(goodLibrary())));
-        assertThat(missing.reason())
-            .isEqualTo("libfiligree.so cannot be loaded: -Dfiligree.native.path: there is no file " + nowhere);
+        assertThat(missing.reason()).isEqualTo(
+            "libfiligree.so cannot be loaded: -Dfiligree.native.path: there is no file " + nowhere);
         assertThat(missing.cure()).contains("correct -Dfiligree.native.path");
         assertThat(home.resolve(".cache")).doesNotExist();
     }
@@ -143,7 +143,8 @@ class LibraryLoaderTest {
         Missing newer = missing(loadFromPath(young));
         assertThat(newer.reason()).contains(young + " is newer (ABI 8) than these bindings (ABI 7)");
         assertThat(newer.cure()).contains("update filigree-bindings");
-        assertThat(missing(load(settings(null, null), jar(Files.readAllBytes(old)))).cure()).contains("rebuild");
+        Missing bundled = missing(load(settings(null, null), jar(Files.readAllBytes(old))));
+        assertThat(bundled.cure()).contains("rebuild");
     }
 
     @Test
@@ -151,7 +152,8 @@ class LibraryLoaderTest {
         byte[] library = goodLibrary();
         Path copy = file(load(settings(null, null), jar(library)));
         assertThat(copy).hasParent(home.resolve(".cache/filigree"))
-            .hasFileName("libfiligree-1.2.3-" + sha256(library).substring(0, 16) + ".so").hasBinaryContent(library);
+            .hasFileName("libfiligree-1.2.3-" + sha256(library).substring(0, 16) + ".so")
+            .hasBinaryContent(library);
         assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(copy.getParent())))
             .isEqualTo("rwx------");
 
@@ -211,7 +213,8 @@ class LibraryLoaderTest {
         Path cache = Files.createDirectories(home.resolve(".cache/filigree"));
         Files.setPosixFilePermissions(cache, PosixFilePermissions.fromString("rwxrwxrwx"));
         byte[] library = goodLibrary();
-        assertThat(file(load(settings(null, null), jar(library)))).hasParent(temporary.resolve("filigree-a_user"));
+        assertThat(file(load(settings(null, null), jar(library))))
+            .hasParent(temporary.resolve("filigree-a_user"));
         assertThat(contents(cache)).isEmpty();
 
         // One that the user names is not passed over, it fails.
@@ -225,7 +228,8 @@ class LibraryLoaderTest {
         Path cache = Files.createFile(Files.createDirectory(home.resolve(".cache")).resolve("filigree"));
         Path link = Files.createSymbolicLink(temporary.resolve("filigree-a_user"), home);
         Missing missing = missing(load(settings(null, null), jar(goodLibrary())));
-        assertThat(missing.reason()).contains(cache + " is not a folder; folder " + link + " is a symbolic link");
+        assertThat(missing.reason())
+            .contains(cache + " is not a folder; folder " + link + " is a symbolic link");
     }
 
     @Test
@@ -235,7 +239,8 @@ class LibraryLoaderTest {
         int owner = (int) Files.getAttribute(folder, "unix:uid");
         BundledLibrary library = BundledLibrary.find("filigree", jar(goodLibrary())).orElseThrow();
         assertThatThrownBy(() -> new LibraryCache(folder, owner + 1).place(library))
-            .isInstanceOf(LoadException.class).hasMessageContaining("belongs to user " + Files.getOwner(folder));
+            .isInstanceOf(LoadException.class)
+            .hasMessageContaining("belongs to user " + Files.getOwner(folder));
         assertThat(new LibraryCache(folder, owner).place(library)).exists();
         assertThat(new LibC().userId()).isEqualTo(owner);
     }
@@ -250,7 +255,8 @@ class LibraryLoaderTest {
     void aNoExecFileSystemIsRecognised() throws Exception {
         Path mount = Files.createDirectory(temporary.resolve("noexec"));
         Tools.assumeInstalled("mount");
-        Tools.Result mounted = Tools.run("mount", "-t", "tmpfs", "-o", "noexec,mode=700", "tmpfs", mount.toString());
+        Tools.Result mounted =
+            Tools.run("mount", "-t", "tmpfs", "-o", "noexec,mode=700", "tmpfs", mount.toString());
         assumeTrue(mounted.exit() == 0, "cannot mount: " + mounted.output());
         try {
             Missing missing = missing(load(settings(null, mount), jar(goodLibrary())));
@@ -269,7 +275,8 @@ class LibraryLoaderTest {
         Path file = Path.of("/tmp/x/libfiligree.so");
         String text = file + ": failed to map segment from shared object";
         assertThat(LibraryLoader.openFailure(file, text, false, "cure it"))
-            .hasMessageContaining("forbids execution (noexec)").extracting(LoadException::cure).isEqualTo("cure it");
+            .hasMessageContaining("forbids execution (noexec)")
+            .extracting(LoadException::cure).isEqualTo("cure it");
         assertThat(LibraryLoader.openFailure(file, "Operation not permitted", true, "cure it"))
             .hasMessageContaining(file + " lies on a file system that forbids execution");
         assertThat(LibraryLoader.openFailure(file, "libz.so: cannot open", false, "cure it"))
@@ -280,7 +287,8 @@ class LibraryLoaderTest {
     void otherPlatformsAreToldSo() {
         for (String[] platform : new String[][] {{"Mac OS X", "aarch64"}, {"Windows 11", "amd64"},
                 {"Linux", "aarch64"}}) {
-            LoadSettings settings = new LoadSettings(platform[0], platform[1], null, null, "/home/x", "/tmp", "x");
+            LoadSettings settings =
+                new LoadSettings(platform[0], platform[1], null, null, "/home/x", "/tmp", "x");
             assertThat(missing(load(settings, EMPTY_JAR)).reason())
                 .isEqualTo("native kernels exist for Linux x86-64 only, and this is " + platform[0] + " "
                     + platform[1]);

@@ -82,7 +82,8 @@ class ProcessTest {
         Tools.assumeNatives();
         assertThat(onModulePath("--enable-native-access=dev.filigree.bindings").lines())
             .contains("avx512 by dev.filigree.internal.ffi.Avx512Provider in module dev.filigree.bindings",
-                "cuda by dev.filigree.internal.ffi.CudaProvider in module dev.filigree.bindings", expectedOfCpu())
+                "cuda by dev.filigree.internal.ffi.CudaProvider in module dev.filigree.bindings",
+                expectedOfCpu())
             .noneMatch(line -> line.contains("native access") || line.contains("restricted"));
     }
 
@@ -94,14 +95,15 @@ class ProcessTest {
             .doesNotContain("Exception in thread");
         assertThat(onModulePath("--illegal-native-access=deny"))
             .contains("avx512: libfiligree.so cannot be loaded: native access is denied",
-                "(start Java with --enable-native-access=dev.filigree.bindings)", "cuda: native access is denied");
+                "(start Java with --enable-native-access=dev.filigree.bindings)",
+                "cuda: native access is denied");
     }
 
     @Test
     void theNativePathIsStrict() throws Exception {
         Path nowhere = temporary.resolve("nowhere.so");
-        assertThat(onClassPath(ALLOW, "-Dfiligree.native.path=" + nowhere))
-            .contains("avx512: libfiligree.so cannot be loaded: -Dfiligree.native.path: there is no file " + nowhere);
+        assertThat(onClassPath(ALLOW, "-Dfiligree.native.path=" + nowhere)).contains(
+            "avx512: libfiligree.so cannot be loaded: -Dfiligree.native.path: there is no file " + nowhere);
         assertThat(temporary.resolve("cache")).doesNotExist();
     }
 
@@ -115,6 +117,8 @@ class ProcessTest {
         } else {
             assertThat(capped).contains(avx512);
         }
+        assertThat(onClassPath(ALLOW, "-Dfiligree.maxIsa=avx9"))
+            .contains("avx512: -Dfiligree.maxIsa=avx9: must be one of baseline, avx2, avx512, amx");
     }
 
     @Test

@@ -21,10 +21,12 @@ class ProcessorFeaturesTest {
 
     @Test
     void theProcessorComesBeforeTheSystemAndTheSystemBeforeTheCap() {
-        assertThat(reason(AVX2, AVX2, MaxIsa.BASELINE)).isEqualTo("the processor has no AVX-512 (F, BW, DQ, VL)");
+        assertThat(reason(AVX2, AVX2, MaxIsa.BASELINE))
+            .isEqualTo("the processor has no AVX-512 (F, BW, DQ, VL)");
         assertThat(reason(AMX, AVX2, MaxIsa.BASELINE)).contains("turned it off");
         assertThat(reason(AMX, AMX, MaxIsa.AVX2)).isEqualTo("-Dfiligree.maxIsa=avx2 rules AVX-512 out");
-        assertThat(reason(AMX, AMX, MaxIsa.BASELINE)).isEqualTo("-Dfiligree.maxIsa=baseline rules AVX-512 out");
+        assertThat(reason(AMX, AMX, MaxIsa.BASELINE))
+            .isEqualTo("-Dfiligree.maxIsa=baseline rules AVX-512 out");
         assertThat(reason(AVX512, AVX512, MaxIsa.AVX512)).isEmpty();
         assertThat(reason(AVX512, AVX512, MaxIsa.AMX)).isEmpty();
     }
@@ -45,7 +47,8 @@ class ProcessorFeaturesTest {
             .filter(line -> line.startsWith("flags")).findFirst()
             .map(line -> List.of(line.split("\\s+"))).orElseThrow();
         int usable = ProcessorFeatures.read().usable();
-        assertThat((usable & Filigree.FILIGREE_AVX2_FMA()) != 0).isEqualTo(flags.containsAll(List.of("avx2", "fma")));
+        assertThat((usable & Filigree.FILIGREE_AVX2_FMA()) != 0)
+            .isEqualTo(flags.containsAll(List.of("avx2", "fma")));
         assertThat((usable & Filigree.FILIGREE_AVX512()) != 0)
             .isEqualTo(flags.containsAll(List.of("avx512f", "avx512bw", "avx512dq", "avx512vl")));
         assertThat((usable & Filigree.FILIGREE_AMX_BF16()) != 0)
