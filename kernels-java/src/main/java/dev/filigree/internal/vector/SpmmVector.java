@@ -23,10 +23,10 @@ import jdk.incubator.vector.FloatVector;
  * <p>Eight accumulators: two multiply-adds a clock at a latency of four keep eight sums in flight, and with the
  * broadcast they fit the sixteen registers that machines without AVX-512 have.
  *
- * <p>C2 inlines about seventy calls of the Vector API into one compiled method; after that its own callees stay
- * calls, and every vector that crosses one is boxed. So each method here that holds vectors is a compilation of its
- * own: its bytecode is longer than C2's limit for hot callees (325 bytes; loops are unrolled until it is), or it is
- * called through a handle that is no constant. What surrounds the sums is bulk copies and scalars.
+ * <p>C2 inlines about seventy calls of the Vector API, or a few scalar reads of segments less, into one compiled
+ * method; after that callees stay calls, and every vector that crosses one is boxed. So each method here that holds
+ * vectors is a compilation of its own: it is called through a method handle that is no constant, which C2 cannot
+ * inline. Around the sums are bulk copies and scalars.
  *
  * <p>The library's own memory (packed matrix, scratch, partial sums) is read by address through
  * {@link RawMemory}; the caller's operands by bulk copies through their segments, which notice when their arena is
@@ -42,6 +42,14 @@ final class SpmmVector extends SpmmWalk {
     /** Without the alignment check of the plain layouts. */
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+    private static final MethodType SUM = MethodType.methodType(void.class, long.class, long.class, int.class,
+        long.class, long.class, long.class, long.class);
+    /** By the binary logarithm of the vectors of columns. Elements of arrays are no constants: see above. */
+    private static final MethodHandle[] ACCUMULATE = {handle("accumulate1", SUM), handle("accumulate2", SUM),
+        handle("accumulate4", SUM), handle("accumulate8", SUM)};
+    private static final MethodHandle[] SCALE = {handle("scale", MethodType.methodType(void.class, long.class,
+        long.class, int.class, float.class, float.class, boolean.class, float.class))};
 
     /** What the first block of a row starts from. */
     private static final MemorySegment ZEROS =
@@ -98,21 +106,25 @@ final class SpmmVector extends SpmmWalk {
         long rowBytes = (long) Float.BYTES * padded;
         int left = padded / LENGTH;
         long done = 0;
-        for (; left >= 8; left -= 8, done += 8 * STEP) {
-            accumulate8(columns, values, count, tile + done, rowBytes, from + done, to + done);
-        }
-        if (left >= 4) {
-            accumulate4(columns, values, count, tile + done, rowBytes, from + done, to + done);
-            left -= 4;
-            done += 4 * STEP;
-        }
-        if (left >= 2) {
-            accumulate2(columns, values, count, tile + done, rowBytes, from + done, to + done);
-            left -= 2;
-            done += 2 * STEP;
-        }
-        if (left == 1) {
-            accumulate1(columns, values, count, tile + done, rowBytes, from + done, to + done);
+        try {
+            for (; left >= 8; left -= 8, done += 8 * STEP) {
+                ACCUMULATE[3].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+            }
+            if (left >= 4) {
+                ACCUMULATE[2].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+                left -= 4;
+                done += 4 * STEP;
+            }
+            if (left >= 2) {
+                ACCUMULATE[1].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+                left -= 2;
+                done += 2 * STEP;
+            }
+            if (left == 1) {
+                ACCUMULATE[0].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+            }
+        } catch (Throwable t) {
+            throw unexpected(t);
         }
     }
 
@@ -129,18 +141,16 @@ final class SpmmVector extends SpmmWalk {
         FloatVector s6 = load(ALL, start + 6 * STEP);
         FloatVector s7 = load(ALL, start + 7 * STEP);
         for (int p = 0; p < count; p++) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            s1 = load(ALL, at0 + STEP).fma(value0, s1);
-            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
-            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
-            s4 = load(ALL, at0 + 4 * STEP).fma(value0, s4);
-            s5 = load(ALL, at0 + 5 * STEP).fma(value0, s5);
-            s6 = load(ALL, at0 + 6 * STEP).fma(value0, s6);
-            s7 = load(ALL, at0 + 7 * STEP).fma(value0, s7);
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
+            s0 = load(ALL, at).fma(value, s0);
+            s1 = load(ALL, at + STEP).fma(value, s1);
+            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
+            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
+            s4 = load(ALL, at + 4 * STEP).fma(value, s4);
+            s5 = load(ALL, at + 5 * STEP).fma(value, s5);
+            s6 = load(ALL, at + 6 * STEP).fma(value, s6);
+            s7 = load(ALL, at + 7 * STEP).fma(value, s7);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -161,32 +171,13 @@ final class SpmmVector extends SpmmWalk {
         FloatVector s1 = load(ALL, start + STEP);
         FloatVector s2 = load(ALL, start + 2 * STEP);
         FloatVector s3 = load(ALL, start + 3 * STEP);
-        int p = 0;
-        for (; p <= count - 2; p += 2) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            s1 = load(ALL, at0 + STEP).fma(value0, s1);
-            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
-            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
-            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
-            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
-            s0 = load(ALL, at1).fma(value1, s0);
-            s1 = load(ALL, at1 + STEP).fma(value1, s1);
-            s2 = load(ALL, at1 + 2 * STEP).fma(value1, s2);
-            s3 = load(ALL, at1 + 3 * STEP).fma(value1, s3);
-        }
-        for (; p < count; p++) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            s1 = load(ALL, at0 + STEP).fma(value0, s1);
-            s2 = load(ALL, at0 + 2 * STEP).fma(value0, s2);
-            s3 = load(ALL, at0 + 3 * STEP).fma(value0, s3);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
+            s0 = load(ALL, at).fma(value, s0);
+            s1 = load(ALL, at + STEP).fma(value, s1);
+            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
+            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -201,34 +192,11 @@ final class SpmmVector extends SpmmWalk {
         long start = address(from);
         FloatVector s0 = load(ALL, start);
         FloatVector s1 = load(ALL, start + STEP);
-        int p = 0;
-        for (; p <= count - 4; p += 4) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            s1 = load(ALL, at0 + STEP).fma(value0, s1);
-            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
-            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
-            s0 = load(ALL, at1).fma(value1, s0);
-            s1 = load(ALL, at1 + STEP).fma(value1, s1);
-            long at2 = address(tile + ALL.get(INT, address(column + 8)) * rowBytes);
-            FloatVector value2 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 8)));
-            s0 = load(ALL, at2).fma(value2, s0);
-            s1 = load(ALL, at2 + STEP).fma(value2, s1);
-            long at3 = address(tile + ALL.get(INT, address(column + 12)) * rowBytes);
-            FloatVector value3 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 12)));
-            s0 = load(ALL, at3).fma(value3, s0);
-            s1 = load(ALL, at3 + STEP).fma(value3, s1);
-        }
-        for (; p < count; p++) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            s1 = load(ALL, at0 + STEP).fma(value0, s1);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
+            s0 = load(ALL, at).fma(value, s0);
+            s1 = load(ALL, at + STEP).fma(value, s1);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -240,41 +208,10 @@ final class SpmmVector extends SpmmWalk {
             long columns, long values, int count, long tile, long rowBytes, long from, long to) {
         long start = address(from);
         FloatVector s0 = load(ALL, start);
-        int p = 0;
-        for (; p <= count - 8; p += 8) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
-            long at1 = address(tile + ALL.get(INT, address(column + 4)) * rowBytes);
-            FloatVector value1 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 4)));
-            s0 = load(ALL, at1).fma(value1, s0);
-            long at2 = address(tile + ALL.get(INT, address(column + 8)) * rowBytes);
-            FloatVector value2 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 8)));
-            s0 = load(ALL, at2).fma(value2, s0);
-            long at3 = address(tile + ALL.get(INT, address(column + 12)) * rowBytes);
-            FloatVector value3 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 12)));
-            s0 = load(ALL, at3).fma(value3, s0);
-            long at4 = address(tile + ALL.get(INT, address(column + 16)) * rowBytes);
-            FloatVector value4 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 16)));
-            s0 = load(ALL, at4).fma(value4, s0);
-            long at5 = address(tile + ALL.get(INT, address(column + 20)) * rowBytes);
-            FloatVector value5 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 20)));
-            s0 = load(ALL, at5).fma(value5, s0);
-            long at6 = address(tile + ALL.get(INT, address(column + 24)) * rowBytes);
-            FloatVector value6 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 24)));
-            s0 = load(ALL, at6).fma(value6, s0);
-            long at7 = address(tile + ALL.get(INT, address(column + 28)) * rowBytes);
-            FloatVector value7 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value + 28)));
-            s0 = load(ALL, at7).fma(value7, s0);
-        }
-        for (; p < count; p++) {
-            long column = columns + 4L * p;
-            long value = values + 4L * p;
-            long at0 = address(tile + ALL.get(INT, address(column)) * rowBytes);
-            FloatVector value0 = FloatVector.broadcast(F32, ALL.get(FLOAT, address(value)));
-            s0 = load(ALL, at0).fma(value0, s0);
+        for (int p = 0; p < count; p++) {
+            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
+            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
+            s0 = load(ALL, at).fma(value, s0);
         }
         long end = address(to);
         store(s0, ALL, end);
@@ -288,25 +225,11 @@ final class SpmmVector extends SpmmWalk {
             long old = scratch.address() + oldAt;
             try {
                 SCALE[0].invokeExact(acc, old, width, alpha, beta, biased, bias);
-            } catch (RuntimeException | Error e) {
-                throw e;
             } catch (Throwable t) {
-                throw new IllegalStateException("scaling threw a checked exception", t);
+                throw unexpected(t);
             }
         }
         VectorMath.activate(activation, scratch, accAt, width);
-    }
-
-    /** One element, not a constant, so that the call is never inlined; see the class comment. */
-    private static final MethodHandle[] SCALE = {scaleHandle()};
-
-    private static MethodHandle scaleHandle() {
-        try {
-            return MethodHandles.lookup().findStatic(SpmmVector.class, "scale", MethodType.methodType(void.class,
-                long.class, long.class, int.class, float.class, float.class, boolean.class, float.class));
-        } catch (ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
     }
 
     private static void scale(
@@ -322,6 +245,21 @@ final class SpmmVector extends SpmmWalk {
             }
             store(y, ALL, at);
         }
+    }
+
+    private static MethodHandle handle(String method, MethodType type) {
+        try {
+            return MethodHandles.lookup().findStatic(SpmmVector.class, method, type);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private static RuntimeException unexpected(Throwable thrown) {
+        if (thrown instanceof Error error) {
+            throw error;
+        }
+        return thrown instanceof RuntimeException runtime ? runtime : new IllegalStateException(thrown);
     }
 
     private static FloatVector load(MemorySegment segment, long at) {
