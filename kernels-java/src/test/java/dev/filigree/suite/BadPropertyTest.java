@@ -5,10 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.filigree.Backend;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Spmm;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -35,24 +31,12 @@ class BadPropertyTest {
         }
     }
 
-    private static List<String> run(List<String> options) throws Exception {
-        List<String> command = new ArrayList<>(List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp",
-            System.getProperty("java.class.path")));
-        command.addAll(options);
-        command.add(Program.class.getName());
-        Process process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).isZero();
-        return output.lines().toList();
-    }
-
     @ParameterizedTest
     @ValueSource(strings = {"--add-modules=jdk.incubator.vector", "-Dno.incubator=true"})
     void anUnknownMaxIsa(String option) throws Exception {
         String message = "java.lang.IllegalArgumentException: -Dfiligree.maxIsa=AVX512: "
             + "must be one of baseline, avx2, avx512, amx";
-        assertThat(run(List.of(option, "-Dfiligree.maxIsa=AVX512")))
+        assertThat(FreshJvm.run(Program.class, option, "-Dfiligree.maxIsa=AVX512"))
             .containsExactly(message, message, message, message);
     }
 
@@ -61,7 +45,7 @@ class BadPropertyTest {
     void anUnknownBackend(String name) throws Exception {
         String message = "java.lang.IllegalArgumentException: -Dfiligree.backend=" + name
             + ": no backend is called '" + name + "'; there are scalar, vector, avx512, cuda";
-        assertThat(run(List.of("--add-modules=jdk.incubator.vector", "-Dfiligree.backend=" + name)))
+        assertThat(FreshJvm.run(Program.class, "--add-modules=jdk.incubator.vector", "-Dfiligree.backend=" + name))
             .containsExactly("fine", message, "fine", message);
     }
 }
