@@ -180,7 +180,7 @@ public final class SpmmPlan implements AutoCloseable {
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
      */
     public void run(float alpha, DenseMatrix b, float beta, DenseMatrix c) {
-        gate.enter();
+        Gate.Visit visit = gate.enter();
         try {
             int n = check(b, c);
             Object event = Telemetry.beginRun();
@@ -189,7 +189,7 @@ public final class SpmmPlan implements AutoCloseable {
             }
             Telemetry.endRun(event, OPERATION, explanation.kernel(), n);
         } finally {
-            gate.exit();
+            visit.inside = false;
         }
     }
 
@@ -209,7 +209,7 @@ public final class SpmmPlan implements AutoCloseable {
      */
     public void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c) {
         Objects.requireNonNull(stream, "stream");
-        gate.enter();
+        Gate.Visit visit = gate.enter();
         try {
             executor.checkStream(stream);
             int n = check(b, c);
@@ -217,7 +217,7 @@ public final class SpmmPlan implements AutoCloseable {
                 executor.runAsync(stream, alpha, b, beta, c, n);
             }
         } finally {
-            gate.exit();
+            visit.inside = false;
         }
     }
 

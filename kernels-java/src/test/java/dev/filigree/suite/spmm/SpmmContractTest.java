@@ -17,12 +17,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -318,6 +320,45 @@ class SpmmContractTest {
             shared.close();
             for (Future<Integer> future : futures) {
                 assertThat(future.get()).isPositive();
+            }
+        }
+    }
+
+    @Test
+    void aRunWithoutStackLeavesAPlanThatRunsAndCloses() throws Exception {
+        SpmmCase test = SpmmCase.plain(SpmmCase.uniform(4, 128, 256, 0.3), 100, Layout.FEATURE_MAJOR);
+        DenseMatrix b = test.input(arena);
+        DenseMatrix c = test.output(arena);
+        SpmmPlan deep = Spmm.plan(test.a(), test.options());
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        // Interpreted at first, compiled later: frames differ, and so does the place where the stack ends.
+        Thread small = new Thread(null, () -> {
+            for (int round = 0; round < 10; round++) {
+                runAtTheEndOfTheStack(deep, b, c, failure);
+            }
+        }, "small-stack", 256 << 10);
+        small.start();
+        small.join();
+        assertThat(failure).hasNullValue();
+        DenseMatrix expected = SpmmRun.run(test, deep, arena);
+        deep.run(b, c);
+        assertThat(Bits.difference("expected", expected, "afterwards", c)).isEmpty();
+        Thread closer = Thread.ofPlatform().daemon().start(deep::close);
+        assertThat(closer.join(Duration.ofSeconds(20))).as("close returns").isTrue();
+    }
+
+    /** Runs at each depth from the last frame upwards until a run succeeds. */
+    private static void runAtTheEndOfTheStack(
+            SpmmPlan plan, DenseMatrix b, DenseMatrix c, AtomicReference<Throwable> failure) {
+        try {
+            runAtTheEndOfTheStack(plan, b, c, failure);
+        } catch (StackOverflowError e) {
+            try {
+                plan.run(b, c);
+            } catch (StackOverflowError overflow) {
+                throw overflow;
+            } catch (Throwable t) {
+                failure.set(t);
             }
         }
     }
