@@ -42,7 +42,11 @@ public enum Backend {
             + Arrays.stream(values()).map(Backend::id).collect(Collectors.joining(", ")));
     }
 
-    /** Whether kernels of this backend can run in this process. */
+    /**
+     * Whether kernels of this backend can run in this process.
+     *
+     * @throws IllegalArgumentException if {@code -Dfiligree.maxIsa} has an unknown value; so do the methods below
+     */
     public boolean isAvailable() {
         return unavailabilityCause().isEmpty();
     }

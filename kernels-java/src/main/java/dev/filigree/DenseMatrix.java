@@ -65,9 +65,7 @@ public final class DenseMatrix {
                 data.byteSize(), rows, cols, dtype.id(), rowStride, bytes));
         }
         if (data.maxByteAlignment() < dtype.bytes()) {
-            throw new IllegalArgumentException(
-                "segment at address 0x" + Long.toHexString(data.address()) + " is not aligned to the "
-                    + dtype.bytes() + " bytes of an " + dtype.id() + " element");
+            throw new IllegalArgumentException(misaligned(data, dtype));
         }
         this.data = data.asSlice(0, bytes);
         this.memory = memory;
@@ -82,7 +80,11 @@ public final class DenseMatrix {
     /**
      * Views a packed row-major host segment.
      *
-     * @param data at least {@code rows * cols} elements, aligned to the element size
+     * @param data at least {@code rows * cols} elements, aligned to the element size; a {@code byte[]}, which has no
+     *     alignment of its own, cannot be behind it
+     * @param dtype the element type
+     * @param rows the number of rows
+     * @param cols the number of columns
      * @throws IllegalArgumentException if a dimension is negative or the segment too short or misaligned
      */
     public static DenseMatrix of(MemorySegment data, DType dtype, int rows, int cols) {
@@ -92,6 +94,10 @@ public final class DenseMatrix {
     /**
      * Views a row-major host segment whose rows start {@code rowStride} elements apart.
      *
+     * @param data the elements; the last row may end with its last element
+     * @param dtype the element type
+     * @param rows the number of rows
+     * @param cols the number of columns
      * @param rowStride in elements, at least {@code cols}
      * @throws IllegalArgumentException if a dimension is negative, the stride too small, or the segment too short
      *     or misaligned
@@ -123,7 +129,10 @@ public final class DenseMatrix {
      * Allocates a zeroed off-heap matrix, aligned to 64 bytes.
      *
      * @param arena owns the memory
-     * @throws IllegalArgumentException if a dimension is negative
+     * @param dtype the element type
+     * @param rows the number of rows
+     * @param cols the number of columns
+     * @throws IllegalArgumentException if a dimension is negative, or the matrix exceeds the address space
      */
     public static DenseMatrix allocate(Arena arena, DType dtype, int rows, int cols) {
         if (rows < 0 || cols < 0) {
@@ -143,6 +152,14 @@ public final class DenseMatrix {
             throw new IllegalArgumentException(
                 rows + " rows with stride " + rowStride + " exceed the address space", e);
         }
+    }
+
+    private static String misaligned(MemorySegment data, DType dtype) {
+        String place = data.isNative() ? "address 0x" + Long.toHexString(data.address())
+            : "byte " + data.address() + " of a "
+                + data.heapBase().map(array -> array.getClass().getSimpleName()).orElse("heap array");
+        return "a segment at " + place + " is not aligned to the " + dtype.bytes() + " bytes of " + dtype.id()
+            + " elements";
     }
 
     private static MemorySegment shareable(MemorySegment data) {

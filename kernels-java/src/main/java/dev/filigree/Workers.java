@@ -13,9 +13,10 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>The thread that calls {@link #run} is a member, so a team of one has no thread of its own. While a run is in
  * progress, another caller, or a call from inside the run, does all of its own items itself: nothing waits for the
- * team, so nothing deadlocks. Members wait actively for about 20 microseconds after a run, then park.
+ * team, so nothing deadlocks. Members wait actively for about 20 microseconds after a run, then park; a run waits
+ * for those that joined it, not for those that woke up too late.
  *
- * <p>Thread-safe. Warm runs allocate nothing. {@link #close()} waits for the runs in progress.
+ * <p>Thread-safe. Warm runs allocate nothing.
  */
 public final class Workers implements AutoCloseable {
 
@@ -42,14 +43,14 @@ public final class Workers implements AutoCloseable {
     private static final int RANGES_PER_MEMBER = 4;
 
     private static final VarHandle NEXT;
-    private static final VarHandle PENDING;
+    private static final VarHandle JOINED;
     private static final VarHandle OWNER;
 
     static {
         try {
             MethodHandles.Lookup lookup = MethodHandles.lookup();
-            NEXT = lookup.findVarHandle(Workers.class, "next", long.class);
-            PENDING = lookup.findVarHandle(Workers.class, "pending", int.class);
+            NEXT = lookup.findVarHandle(Workers.class, "nextRange", long.class);
+            JOINED = lookup.findVarHandle(Workers.class, "joined", int.class);
             OWNER = lookup.findVarHandle(Workers.class, "owner", Thread.class);
         } catch (ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
@@ -67,16 +68,23 @@ public final class Workers implements AutoCloseable {
 
     /** The thread whose run has the team; null when it is free. Holding it guards the plain fields below. */
     private volatile Thread owner;
+    /** No run may start. */
     private volatile boolean closed;
+    /** Nor is one in progress: members end. */
+    private volatile boolean ending;
 
     private Task task;
     private long items;
     private long grain;
+    private long ranges;
     private long scratchBytes;
     private Throwable failure;
-    private volatile long next;
-    private volatile int pending;
-    /** Raised to start a run; publishes the plain fields. */
+    private volatile long nextRange;
+    /** Whether members may join the run; publishes the plain fields. */
+    private volatile boolean open;
+    /** Members inside the run, or looking whether it is open. */
+    private volatile int joined;
+    /** Raised when a run starts, to be noticed by waiting members. */
     private volatile long epoch;
 
     private Workers(int threads, boolean closeable) {
@@ -85,8 +93,14 @@ public final class Workers implements AutoCloseable {
         for (int i = 0; i < members.length; i++) {
             members[i] = new Member(i + 1);
         }
-        for (Member member : members) {
-            member.thread.start();
+        try {
+            for (Member member : members) {
+                member.thread.start();
+            }
+        } catch (Throwable t) {
+            // The operating system grants no more threads: those that run must not wait forever.
+            endMembers();
+            throw t;
         }
     }
 
@@ -120,13 +134,15 @@ public final class Workers implements AutoCloseable {
      * @param scratchBytes scratch that each call of the task needs
      * @param task what to do; when it throws, no further ranges are started, and the first failure is thrown here
      *     after every member has stopped
+     * @throws IllegalArgumentException if a number is negative
      * @throws IllegalStateException if the team is closed
+     * @throws OutOfMemoryError if there is no memory for the scratch
      */
     public void run(long count, long scratchBytes, Task task) {
-        Objects.requireNonNull(task, "task");
+        check(count, scratchBytes, task);
         Thread caller = Thread.currentThread();
         if (closed || members.length == 0 || count <= 1 || !OWNER.compareAndSet(this, null, caller)) {
-            runAlone(count, scratchBytes, task);
+            runUnshared(count, scratchBytes, task);
             return;
         }
         Throwable thrown;
@@ -149,13 +165,30 @@ public final class Workers implements AutoCloseable {
      * @param count how many items
      * @param scratchBytes scratch that the call needs
      * @param task what to do
+     * @throws IllegalArgumentException if a number is negative
      * @throws IllegalStateException if the team is closed
+     * @throws OutOfMemoryError if there is no memory for the scratch
      */
     public void runAlone(long count, long scratchBytes, Task task) {
+        check(count, scratchBytes, task);
+        runUnshared(count, scratchBytes, task);
+    }
+
+    private static void check(long count, long scratchBytes, Task task) {
+        Objects.requireNonNull(task, "task");
+        if (count < 0) {
+            throw new IllegalArgumentException("count = " + count + " is negative");
+        }
+        if (scratchBytes < 0) {
+            throw new IllegalArgumentException("scratchBytes = " + scratchBytes + " is negative");
+        }
+    }
+
+    private void runUnshared(long count, long scratchBytes, Task task) {
         if (closed) {
             throw new IllegalStateException("the worker team is closed");
         }
-        if (count <= 0) {
+        if (count == 0) {
             return;
         }
         Scratch scratch = takeScratch();
@@ -167,41 +200,59 @@ public final class Workers implements AutoCloseable {
     }
 
     private Throwable runTogether(long count, long bytes, Task work) {
-        task = work;
-        items = count;
-        scratchBytes = bytes;
-        grain = Math.max(1, count / ((long) RANGES_PER_MEMBER * threads()));
-        failure = null;
-        next = 0;
-        pending = members.length;
-        epoch++; // only the owner writes it
+        Scratch scratch = takeScratch();
+        try {
+            task = work;
+            items = count;
+            scratchBytes = bytes;
+            grain = Math.max(1, count / ((long) RANGES_PER_MEMBER * threads()));
+            ranges = Math.ceilDiv(count, grain);
+            failure = null;
+            nextRange = 0;
+            try {
+                open = true;
+                epoch++; // only the owner writes it
+                wakeMembers();
+                claimRanges(scratch);
+            } finally {
+                open = false;
+                try {
+                    awaitMembers();
+                } finally {
+                    // Not even an overflow of the stack may leave a member with memory that the caller goes on to
+                    // free: this loop calls nothing.
+                    while (joined != 0) {
+                        continue;
+                    }
+                }
+            }
+            return failure;
+        } finally {
+            task = null;
+            failure = null;
+            callerScratch.give(scratch);
+        }
+    }
+
+    private void wakeMembers() {
         for (Member member : members) {
             if (member.parked) {
                 LockSupport.unpark(member.thread);
             }
         }
-        Scratch scratch = takeScratch();
-        try {
-            claimRanges(scratch);
-        } finally {
-            callerScratch.give(scratch);
-            awaitMembers();
-        }
-        Throwable thrown = failure;
-        task = null;
-        failure = null;
-        return thrown;
     }
 
+    /** Counted ranges rather than items: a counter of items could overflow. */
     private void claimRanges(Scratch scratch) {
         try {
             MemorySegment block = scratch.atLeast(scratchBytes);
             while (true) {
-                long begin = (long) NEXT.getAndAdd(this, grain);
-                if (begin >= items) {
+                long range = (long) NEXT.getAndAdd(this, 1L);
+                if (range >= ranges) {
                     return;
                 }
-                task.run(begin, Math.min(items, begin + grain), block);
+                long begin = range * grain;
+                task.run(begin, begin + Math.min(grain, items - begin), block);
             }
         } catch (Throwable t) {
             synchronized (this) {
@@ -209,14 +260,14 @@ public final class Workers implements AutoCloseable {
                     failure = t;
                 }
             }
-            next = items;
+            nextRange = ranges;
         }
     }
 
     private void awaitMembers() {
         long deadline = System.nanoTime() + SPIN_NANOS;
         boolean interrupted = false;
-        while (pending != 0) {
+        while (joined != 0) {
             if (System.nanoTime() < deadline) {
                 Thread.onSpinWait();
             } else {
@@ -236,7 +287,8 @@ public final class Workers implements AutoCloseable {
     }
 
     /**
-     * Waits for the run in progress, then ends the team's threads. A second call does nothing.
+     * Waits for the run that has the team, then ends the team's threads; a caller that does its items alone finishes
+     * by itself. A second call does nothing.
      *
      * @throws UnsupportedOperationException on the {@linkplain #shared() shared team}, which lives with the process
      * @throws IllegalStateException if called from inside one of the team's own runs
@@ -257,9 +309,7 @@ public final class Workers implements AutoCloseable {
             interrupted |= Thread.interrupted();
         }
         try {
-            for (Member member : members) {
-                LockSupport.unpark(member.thread);
-            }
+            endMembers();
             for (Member member : members) {
                 while (member.thread.isAlive()) {
                     try {
@@ -275,6 +325,13 @@ public final class Workers implements AutoCloseable {
         }
         if (interrupted) {
             self.interrupt();
+        }
+    }
+
+    private void endMembers() {
+        ending = true;
+        for (Member member : members) {
+            LockSupport.unpark(member.thread);
         }
     }
 
@@ -302,7 +359,9 @@ public final class Workers implements AutoCloseable {
         private volatile boolean parked;
 
         Member(int index) {
-            thread = new Thread(this, "filigree-worker-" + index);
+            // Whoever happens to start the team must not be kept alive, or be visible, through its threads.
+            thread = new Thread(null, this, "filigree-worker-" + index, 0, false);
+            thread.setContextClassLoader(ClassLoader.getSystemClassLoader());
             thread.setDaemon(true);
         }
 
@@ -312,27 +371,31 @@ public final class Workers implements AutoCloseable {
                 long seen = 0;
                 while (awaitEpochAfter(seen)) {
                     seen = epoch;
+                    JOINED.getAndAdd(Workers.this, 1);
                     Thread waiting = owner;
-                    claimRanges(scratch);
-                    if ((int) PENDING.getAndAdd(Workers.this, -1) == 1) {
+                    // Joins, then looks; the owner shuts, then counts: so one of the two sees the other.
+                    if (open) {
+                        claimRanges(scratch);
+                    }
+                    if ((int) JOINED.getAndAdd(Workers.this, -1) == 1 && !open) {
                         LockSupport.unpark(waiting);
                     }
                 }
             }
         }
 
-        /** False when the team was closed and no run is waiting. */
+        /** False when the team ends. */
         private boolean awaitEpochAfter(long seen) {
             long deadline = System.nanoTime() + SPIN_NANOS;
             while (epoch == seen) {
-                if (closed && (owner == null || pending == 0)) {
-                    return epoch != seen;
+                if (ending) {
+                    return false;
                 }
                 if (System.nanoTime() < deadline) {
                     Thread.onSpinWait();
                 } else {
                     parked = true;
-                    if (epoch == seen && !closed) {
+                    if (epoch == seen && !ending) {
                         LockSupport.park(Workers.this);
                     }
                     parked = false;

@@ -6,6 +6,7 @@ import jdk.jfr.Description;
 import jdk.jfr.Enabled;
 import jdk.jfr.Event;
 import jdk.jfr.EventType;
+import jdk.jfr.FlightRecorder;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
@@ -13,8 +14,11 @@ import jdk.jfr.StackTrace;
 /** The events themselves; loaded only where module {@code jdk.jfr} is present. */
 final class FlightEvents {
 
-    private static final EventType PLAN = EventType.getEventType(Plan.class);
-    private static final EventType RUN = EventType.getEventType(Run.class);
+    /** Apart, because a virtual machine without Flight Recorder has no event types, whatever modules it has. */
+    private static final class Types {
+        static final EventType PLAN = EventType.getEventType(Plan.class);
+        static final EventType RUN = EventType.getEventType(Run.class);
+    }
 
     @Name("dev.filigree.Plan")
     @Label("Plan")
@@ -54,8 +58,12 @@ final class FlightEvents {
 
     private FlightEvents() {}
 
+    static boolean areSupported() {
+        return FlightRecorder.isAvailable();
+    }
+
     static Object beginPlan() {
-        if (!PLAN.isEnabled()) {
+        if (!Types.PLAN.isEnabled()) {
             return null;
         }
         Plan event = new Plan();
@@ -73,7 +81,7 @@ final class FlightEvents {
     }
 
     static Object beginRun() {
-        if (!RUN.isEnabled()) {
+        if (!Types.RUN.isEnabled()) {
             return null;
         }
         Run event = new Run();

@@ -2,26 +2,42 @@ package dev.filigree.internal;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
 
 /**
- * Counts the calls inside an object that can be closed: close waits for them, and nobody enters afterwards.
- * Entering and leaving allocate nothing and take no lock.
+ * Knows the calls inside an object that can be closed: close waits for them, and nobody enters afterwards. Once as
+ * many calls as ever have met inside, entering allocates nothing and takes no lock.
  */
 public final class Gate {
 
-    private static final int CLOSED = 1 << 31;
-    private static final VarHandle STATE;
+    /** One call's stay; reused by later calls. */
+    public static final class Visit {
+        /**
+         * Set to false to leave. A field, because leaving must not fail: a method would need stack, and a caller that
+         * has run out of it would never have left.
+         */
+        public volatile boolean inside;
+
+        private Visit() {}
+    }
+
+    private static final VarHandle INSIDE;
+    private static final VarHandle CLOSED;
 
     static {
         try {
-            STATE = MethodHandles.lookup().findVarHandle(Gate.class, "state", int.class);
+            MethodHandles.Lookup lookup = MethodHandles.lookup();
+            INSIDE = lookup.findVarHandle(Visit.class, "inside", boolean.class);
+            CLOSED = lookup.findVarHandle(Gate.class, "closed", boolean.class);
         } catch (ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
         }
     }
 
     private final String what;
-    private volatile int state;
+    private volatile boolean closed;
+    private volatile Visit[] visits = {new Visit()};
 
     /**
      * Creates an open gate.
@@ -33,28 +49,36 @@ public final class Gate {
     }
 
     /**
-     * Enters; each success needs one {@link #exit()}.
+     * Enters; the caller leaves by setting {@link Visit#inside} to false, in a {@code finally}.
      *
      * @throws IllegalStateException if the gate is closed
      */
-    public void enter() {
-        int seen;
-        do {
-            seen = state;
-            if (seen < 0) {
-                throw new IllegalStateException(what + " is closed");
-            }
-        } while (!STATE.compareAndSet(this, seen, seen + 1));
+    public Visit enter() {
+        Visit visit = claim();
+        // Asked after entering: whoever closes sees this visit, or this visit sees that it is closed.
+        if (closed) {
+            visit.inside = false;
+            throw new IllegalStateException(what + " is closed");
+        }
+        return visit;
     }
 
-    /** Leaves. */
-    public void exit() {
-        int before = (int) STATE.getAndAdd(this, -1);
-        if (before == (CLOSED | 1)) {
-            synchronized (this) {
-                notifyAll();
+    private Visit claim() {
+        for (Visit visit : visits) {
+            if (!visit.inside && INSIDE.compareAndSet(visit, false, true)) {
+                return visit;
             }
         }
+        return add();
+    }
+
+    private synchronized Visit add() {
+        Visit visit = new Visit();
+        Visit[] more = Arrays.copyOf(visits, visits.length + 1);
+        more[visits.length] = visit;
+        visit.inside = true;
+        visits = more;
+        return visit;
     }
 
     /**
@@ -63,17 +87,14 @@ public final class Gate {
      * @return false if it was closed before; then another caller may still be waiting
      */
     public boolean close() {
-        if ((int) STATE.getAndBitwiseOr(this, CLOSED) < 0) {
+        if (!CLOSED.compareAndSet(this, false, true)) {
             return false;
         }
         boolean interrupted = false;
-        synchronized (this) {
-            while (state != CLOSED) {
-                try {
-                    wait();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
+        for (Visit visit : visits) {
+            while (visit.inside) {
+                LockSupport.parkNanos(this, 50_000);
+                interrupted |= Thread.interrupted();
             }
         }
         if (interrupted) {
@@ -84,6 +105,6 @@ public final class Gate {
 
     /** Whether {@link #close()} was called. */
     public boolean isClosed() {
-        return state < 0;
+        return closed;
     }
 }

@@ -129,6 +129,6 @@ public final class Operands {
             return false;
         }
         long shift = Math.floorMod(distance / x.dtype().bytes(), stride);
-        return shift >= x.cols() && shift + y.cols() <= stride;
+        return shift >= x.cols() && y.cols() <= stride - shift;
     }
 }

@@ -20,16 +20,23 @@ public final class Scratch implements AutoCloseable {
         if (segment.byteSize() < bytes) {
             close();
             Arena grown = Arena.ofShared();
-            long size = Math.ceilDiv(bytes, GRANULE) * GRANULE;
             try {
+                // A size near the largest long cannot be rounded up, nor had.
+                long size = Math.multiplyExact(Math.ceilDiv(bytes, GRANULE), GRANULE);
                 segment = grown.allocate(size, ALIGNMENT);
-            } catch (OutOfMemoryError e) {
+            } catch (OutOfMemoryError | IllegalArgumentException | ArithmeticException e) {
                 grown.close();
-                throw new OutOfMemoryError("no native memory for " + size + " bytes of kernel scratch");
+                throw outOfMemory(bytes, e);
             }
             arena = grown;
         }
         return segment;
+    }
+
+    private static OutOfMemoryError outOfMemory(long bytes, Throwable cause) {
+        OutOfMemoryError error = new OutOfMemoryError("no native memory for " + bytes + " bytes of kernel scratch");
+        error.initCause(cause);
+        return error;
     }
 
     @Override

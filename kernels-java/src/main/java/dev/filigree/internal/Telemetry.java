@@ -6,7 +6,8 @@ package dev.filigree.internal;
  */
 public final class Telemetry {
 
-    private static final boolean PRESENT = ModuleLayer.boot().findModule("jdk.jfr").isPresent();
+    private static final boolean PRESENT =
+        ModuleLayer.boot().findModule("jdk.jfr").isPresent() && FlightEvents.areSupported();
 
     private Telemetry() {}
 

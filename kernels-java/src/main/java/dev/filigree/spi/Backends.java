@@ -2,6 +2,7 @@ package dev.filigree.spi;
 
 import dev.filigree.Backend;
 import dev.filigree.Refusal;
+import dev.filigree.internal.MaxIsa;
 import dev.filigree.internal.scalar.ScalarProvider;
 import java.lang.reflect.InvocationTargetException;
 import java.util.ArrayList;
@@ -17,8 +18,9 @@ import java.util.function.Function;
 /**
  * The backends of this process: looked up once, every refusal kept. Thread-safe.
  *
- * <p>System properties: {@code filigree.backend} forces one backend (unknown or unavailable: an error from every
- * plan), {@code filigree.maxIsa} caps the instructions that kernels may use.
+ * <p>System properties: {@code filigree.backend} forces one backend for the plans whose options name none
+ * (unavailable: an error from each of these; unknown: an error from every plan), {@code filigree.maxIsa} caps the
+ * instructions that kernels may use (unknown: an {@link IllegalArgumentException} from every method here).
  */
 public final class Backends {
 
@@ -36,12 +38,15 @@ public final class Backends {
     private final Map<Backend, Refusal> refusals = new EnumMap<>(Backend.class);
 
     private static final class Holder {
-        static final Backends PROCESS = lookup(ServiceLoader.load(KernelProvider.class, loader()));
+        /** The library's own loader sees the providers deployed beside it, whichever thread asks first. */
+        static final Backends PROCESS =
+            lookup(ServiceLoader.load(KernelProvider.class, Backends.class.getClassLoader()));
+    }
 
-        private static ClassLoader loader() {
-            // The library's own loader sees the providers deployed beside it, whichever thread asks first.
-            return Backends.class.getClassLoader();
-        }
+    private static Backends process() {
+        // Providers read the cap while they are created, where a bad one would spoil their classes for good.
+        MaxIsa.current();
+        return Holder.PROCESS;
     }
 
     /** Package-private: tests look up with providers of their own. */
@@ -54,8 +59,9 @@ public final class Backends {
             LOG.log(System.Logger.Level.WARNING,
                 "Java kernels run without vectors: start Java with --add-modules " + INCUBATOR);
         } else {
-            found.register(vectorProvider());
+            found.registerVector();
         }
+        String unloaded = null;
         var iterator = services.iterator();
         while (true) {
             try {
@@ -65,27 +71,36 @@ public final class Backends {
                 found.register(iterator.next());
             } catch (ServiceConfigurationError e) {
                 LOG.log(System.Logger.Level.WARNING, "a kernel provider could not be loaded", e);
+                unloaded = e.toString();
             }
         }
         for (Backend backend : Backend.values()) {
             if (!found.providers.containsKey(backend) && !found.refusals.containsKey(backend)) {
-                found.refuse(new Refusal(backend, "filigree-bindings is not on the class path or module path",
-                    "depend on dev.filigree:filigree-bindings"));
+                found.refuse(unloaded == null
+                    ? new Refusal(backend, "filigree-bindings is not on the class path or module path",
+                        "depend on dev.filigree:filigree-bindings")
+                    : new Refusal(backend, "a kernel provider could not be loaded: " + unloaded,
+                        "use filigree-bindings of the same version; the log has the stack trace"));
             }
         }
         return found;
     }
 
-    private static KernelProvider vectorProvider() {
+    private void registerVector() {
         try {
             // By name: the class links against the incubator module, which may be absent.
-            return (KernelProvider) Class.forName("dev.filigree.internal.vector.VectorProvider")
-                .getConstructor().newInstance();
+            register((KernelProvider) Class.forName("dev.filigree.internal.vector.VectorProvider")
+                .getConstructor().newInstance());
         } catch (InvocationTargetException e) {
-            throw new IllegalStateException("the Vector API kernels failed to start", e.getCause());
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("the Vector API kernels are missing from this build", e);
+            refuseFailed(Backend.VECTOR, e.getCause());
+        } catch (ReflectiveOperationException | LinkageError e) {
+            refuseFailed(Backend.VECTOR, e);
         }
+    }
+
+    private void refuseFailed(Backend backend, Throwable failure) {
+        LOG.log(System.Logger.Level.WARNING, "backend " + backend.id() + " failed to start", failure);
+        refuse(new Refusal(backend, "it failed to start: " + failure, "report this, with the log's stack trace"));
     }
 
     private void register(KernelProvider provider) {
@@ -95,7 +110,11 @@ public final class Backends {
                 provider.getClass().getName());
             return;
         }
-        provider.refusal().ifPresentOrElse(this::refuse, () -> providers.put(backend, provider));
+        try {
+            provider.refusal().ifPresentOrElse(this::refuse, () -> providers.put(backend, provider));
+        } catch (RuntimeException | LinkageError e) {
+            refuseFailed(backend, e);
+        }
     }
 
     private void refuse(Refusal refusal) {
@@ -107,27 +126,31 @@ public final class Backends {
 
     /** Why a backend cannot be used, or empty when it can. */
     public static Optional<Refusal> refusal(Backend backend) {
-        return Optional.ofNullable(Holder.PROCESS.refusals.get(backend));
+        return Optional.ofNullable(process().refusals.get(backend));
     }
 
     /** The provider of an available backend. */
     public static Optional<KernelProvider> provider(Backend backend) {
-        return Optional.ofNullable(Holder.PROCESS.providers.get(backend));
+        return Optional.ofNullable(process().providers.get(backend));
     }
 
     /** The available backends, in the order in which plans try them. */
     public static List<Backend> available() {
-        return PREFERENCE.stream().filter(b -> Holder.PROCESS.providers.containsKey(b)).toList();
+        return PREFERENCE.stream().filter(process().providers::containsKey).toList();
     }
 
     /** The kernels of all available backends. */
     public static List<KernelInfo> kernels() {
         List<KernelInfo> kernels = new ArrayList<>();
-        available().forEach(b -> kernels.addAll(Holder.PROCESS.providers.get(b).kernels()));
+        available().forEach(b -> kernels.addAll(process().providers.get(b).kernels()));
         return Collections.unmodifiableList(kernels);
     }
 
-    /** The backend that {@value #FORCE_PROPERTY} names, if it is set. */
+    /**
+     * The backend that {@value #FORCE_PROPERTY} names, if it is set.
+     *
+     * @throws IllegalArgumentException if it names none that exists
+     */
     public static Optional<Backend> forced() {
         String forced = System.getProperty(FORCE_PROPERTY);
         if (forced == null) {
@@ -136,7 +159,7 @@ public final class Backends {
         try {
             return Optional.of(Backend.of(forced));
         } catch (IllegalArgumentException e) {
-            throw new IllegalArgumentException("-D" + FORCE_PROPERTY + ": " + e.getMessage(), e);
+            throw new IllegalArgumentException("-D" + FORCE_PROPERTY + "=" + forced + ": " + e.getMessage(), e);
         }
     }
 
@@ -148,11 +171,13 @@ public final class Backends {
      * @param operation for the message
      * @param kernel takes the operation's kernel out of a provider, empty when it has none
      * @return the choice, with the refusals of the faster backends that were passed over
+     * @throws IllegalArgumentException if {@value #FORCE_PROPERTY} or {@code filigree.maxIsa} has an unknown value
      * @throws UnsupportedOperationException if a demanded or forced backend is not available or has no such kernel
      */
     public static <K> Selection<K> select(
             Optional<Backend> demanded, String operation, Function<KernelProvider, Optional<K>> kernel) {
-        return Holder.PROCESS.choose(demanded.or(Backends::forced), operation, kernel);
+        Optional<Backend> forced = forced();
+        return process().choose(demanded.isPresent() ? demanded : forced, operation, kernel);
     }
 
     <K> Selection<K> choose(

@@ -5,6 +5,7 @@ import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.spi.Device;
 import dev.filigree.spi.SpmmDeviceKernel;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -36,6 +37,14 @@ final class DeviceExecutor implements Executor {
     }
 
     @Override
+    public void checkStream(Stream target) {
+        if (!target.memory().equals(device.memory())) {
+            throw new IllegalArgumentException("the stream belongs to " + target.memory().id()
+                + " memory, the plan runs on " + device.memory().id());
+        }
+    }
+
+    @Override
     public int check(SpmmPlan plan, DenseMatrix b, DenseMatrix c) {
         // The output's memory follows the input's: mixed operands are refused by the name of the odd one.
         Memory memory = b.memory().isHost() ? Memory.HOST : device.memory();
@@ -54,17 +63,27 @@ final class DeviceExecutor implements Executor {
 
     private void runStaged(float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
         Memory memory = device.memory();
+        long bytes = (long) Float.BYTES * c.rows() * c.cols();
         MemorySegment onDeviceB = device.allocate(Math.max(1, b.data().byteSize()));
-        try {
-            MemorySegment onDeviceC = device.allocate(Math.max(1, c.data().byteSize()));
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment onDeviceC = device.allocate(bytes);
             try {
                 memory.copyFromHost(b.data(), onDeviceB);
-                // Strided outputs keep what lies between their rows, so the whole range goes there and back.
-                memory.copyFromHost(c.data(), onDeviceC);
-                kernel.launch(
-                    packed, onDeviceB, b.rowStride(), onDeviceC, c.rowStride(), n, alpha, beta, stream);
+                // Without gaps between its rows: what lies there is not ours to write, be it with the old values.
+                boolean gaps = c.rowStride() != c.cols();
+                MemorySegment dense = gaps ? arena.allocate(bytes, Float.BYTES) : c.data();
+                if (beta != 0f) {
+                    if (gaps) {
+                        copyRows(c, dense, true);
+                    }
+                    memory.copyFromHost(dense, onDeviceC);
+                }
+                kernel.launch(packed, onDeviceB, b.rowStride(), onDeviceC, c.cols(), n, alpha, beta, stream);
                 stream.synchronize();
-                memory.copyToHost(onDeviceC.asSlice(0, c.data().byteSize()), c.data());
+                memory.copyToHost(onDeviceC.asSlice(0, bytes), dense);
+                if (gaps) {
+                    copyRows(c, dense, false);
+                }
             } finally {
                 device.free(onDeviceC);
             }
@@ -73,20 +92,26 @@ final class DeviceExecutor implements Executor {
         }
     }
 
+    private static void copyRows(DenseMatrix matrix, MemorySegment dense, boolean toDense) {
+        long bytes = (long) Float.BYTES * matrix.cols();
+        for (int row = 0; row < matrix.rows(); row++) {
+            long at = Float.BYTES * (row * matrix.rowStride());
+            if (toDense) {
+                MemorySegment.copy(matrix.data(), at, dense, row * bytes, bytes);
+            } else {
+                MemorySegment.copy(dense, row * bytes, matrix.data(), at, bytes);
+            }
+        }
+    }
+
     @Override
     public void runAsync(Stream target, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
-        if (!target.memory().equals(device.memory())) {
-            throw new IllegalArgumentException("the stream belongs to " + target.memory().id()
-                + " memory, the plan runs on " + device.memory().id());
-        }
         if (b.memory().isHost()) {
             throw new IllegalArgumentException("runAsync takes operands in " + device.memory().id()
                 + " memory, these are in host memory");
         }
-        if (n > 0) {
-            submittedTo.add(target);
-            launch(target, alpha, b, beta, c, n);
-        }
+        submittedTo.add(target);
+        launch(target, alpha, b, beta, c, n);
     }
 
     private void launch(Stream target, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
@@ -95,8 +120,27 @@ final class DeviceExecutor implements Executor {
 
     @Override
     public void close() {
-        submittedTo.forEach(Stream::synchronize);
-        stream.close();
-        device.free(packed);
+        RuntimeException failure = null;
+        for (Stream submitted : submittedTo) {
+            failure = attempt(submitted::synchronize, failure);
+        }
+        failure = attempt(stream::close, failure);
+        failure = attempt(() -> device.free(packed), failure);
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    /** Each step is taken whatever became of those before; the first failure is kept, the others go with it. */
+    private static RuntimeException attempt(Runnable step, RuntimeException failure) {
+        try {
+            step.run();
+        } catch (RuntimeException e) {
+            if (failure == null) {
+                return e;
+            }
+            failure.addSuppressed(e);
+        }
+        return failure;
     }
 }

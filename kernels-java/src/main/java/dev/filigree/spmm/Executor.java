@@ -19,7 +19,19 @@ sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExec
     /** Runs checked operands to the end; n is at least 1. */
     void run(float alpha, DenseMatrix b, float beta, DenseMatrix c, int n);
 
-    /** Submits checked operands to a stream. */
+    /**
+     * Checks the stream of an asynchronous run.
+     *
+     * @throws UnsupportedOperationException if this does not run on a device
+     * @throws IllegalArgumentException if the stream is another device's
+     */
+    void checkStream(Stream stream);
+
+    /**
+     * Submits checked operands to a checked stream; n is at least 1.
+     *
+     * @throws IllegalArgumentException if the operands are not in the device's memory
+     */
     void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n);
 
     @Override

@@ -75,6 +75,11 @@ final class HostExecutor implements Executor {
 
     @Override
     public void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
+        checkStream(stream);
+    }
+
+    @Override
+    public void checkStream(Stream stream) {
         throw new UnsupportedOperationException("runAsync needs a plan on a device, this one runs " + kernel.id());
     }
 
@@ -83,8 +88,9 @@ final class HostExecutor implements Executor {
         long columnBytes = Float.BYTES * Math.max(1, (long) rows + cols);
         long fitting = STAGING_BYTES / columnBytes / SpmmFormat.PANEL * SpmmFormat.PANEL;
         int group = Math.clamp(fitting, SpmmFormat.PANEL, Math.max(SpmmFormat.PANEL, n));
-        for (int first = 0; first < n; first += group) {
-            int width = Math.min(group, n - first);
+        int width;
+        for (int first = 0; first < n; first += width) {
+            width = Math.min(group, n - first);
             long bStride = tokenMajor ? cols : width;
             long cStride = tokenMajor ? rows : width;
             MemorySegment stagedB = call.stagedB.atLeast((long) Float.BYTES * width * Math.max(1, cols));

@@ -19,6 +19,8 @@ public final class Spmm {
      * Plans {@code C = A * B} with the {@linkplain SpmmOptions#defaults() default options}.
      *
      * @param a the sparse matrix, M x K; the plan keeps what it needs of it
+     * @throws IllegalArgumentException as for {@link #plan(CsrMatrix, SpmmOptions)}
+     * @throws UnsupportedOperationException as for {@link #plan(CsrMatrix, SpmmOptions)}
      */
     public static SpmmPlan plan(CsrMatrix a) {
         return plan(a, SpmmOptions.defaults());
@@ -29,7 +31,8 @@ public final class Spmm {
      *
      * @param a the sparse matrix, M x K; the plan keeps what it needs of it
      * @param options layout, epilogue, backend and worker team
-     * @throws IllegalArgumentException if the bias does not have M values, or the matrix is too large to pack
+     * @throws IllegalArgumentException if the bias does not have M values, the matrix is too large to pack, or
+     *     {@code -Dfiligree.backend} or {@code -Dfiligree.maxIsa} has an unknown value
      * @throws UnsupportedOperationException if the backend that the options or {@code -Dfiligree.backend} demand
      *     cannot be used
      */

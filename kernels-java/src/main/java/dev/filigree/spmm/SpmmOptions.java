@@ -49,7 +49,7 @@ public final class SpmmOptions {
      * @param newBias one value a row of A; copied
      */
     public SpmmOptions bias(float[] newBias) {
-        return new SpmmOptions(layout, activation, newBias.clone(), backend, workers);
+        return new SpmmOptions(layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers);
     }
 
     /** The same options, for one backend and no other: planning fails where it cannot be used. */

@@ -82,16 +82,19 @@ public final class SpmmPlan implements AutoCloseable {
         KernelProvider provider = selection.provider();
         // Shared: every worker reads it, and close() may come from any thread.
         Arena arena = Arena.ofShared();
+        Executor executor = null;
         try {
             MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena,
                 provider::adviseHugePages);
             PlanExplanation explanation = explain(a, options.layout(), packed, provider.backend(),
                 selection.kernel().id(), selection.passedOver());
-            Executor executor = selection.kernel().executor(packed, arena, options);
+            executor = selection.kernel().executor(packed, arena, options);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
             return new SpmmPlan(a, options.layout(), executor, explanation);
         } catch (Throwable t) {
-            if (arena.scope().isAlive()) {
+            if (executor != null) {
+                executor.close();
+            } else if (arena.scope().isAlive()) {
                 arena.close();
             }
             throw t;
@@ -126,9 +129,9 @@ public final class SpmmPlan implements AutoCloseable {
 
         @Override
         public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
-            Executor executor = new DeviceExecutor(kernel, packed);
+            Executor onDevice = new DeviceExecutor(kernel, packed);
             arena.close();
-            return executor;
+            return onDevice;
         }
     }
 
@@ -177,7 +180,7 @@ public final class SpmmPlan implements AutoCloseable {
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
      */
     public void run(float alpha, DenseMatrix b, float beta, DenseMatrix c) {
-        gate.enter();
+        Gate.Visit visit = gate.enter();
         try {
             int n = check(b, c);
             Object event = Telemetry.beginRun();
@@ -186,7 +189,7 @@ public final class SpmmPlan implements AutoCloseable {
             }
             Telemetry.endRun(event, OPERATION, explanation.kernel(), n);
         } finally {
-            gate.exit();
+            visit.inside = false;
         }
     }
 
@@ -206,12 +209,15 @@ public final class SpmmPlan implements AutoCloseable {
      */
     public void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c) {
         Objects.requireNonNull(stream, "stream");
-        gate.enter();
+        Gate.Visit visit = gate.enter();
         try {
+            executor.checkStream(stream);
             int n = check(b, c);
-            executor.runAsync(stream, alpha, b, beta, c, n);
+            if (n > 0 && rows > 0) {
+                executor.runAsync(stream, alpha, b, beta, c, n);
+            }
         } finally {
-            gate.exit();
+            visit.inside = false;
         }
     }
 
@@ -251,7 +257,12 @@ public final class SpmmPlan implements AutoCloseable {
         return explanation;
     }
 
-    /** Waits for the runs in progress, then frees the packed matrix. A second call does nothing. */
+    /**
+     * Waits for the runs in progress, those submitted to streams included, then frees the packed matrix. A second call
+     * does nothing; it may return before the first has.
+     *
+     * @throws dev.filigree.NativeException if a submitted run failed on the device; all is freed nevertheless
+     */
     @Override
     public void close() {
         if (gate.close()) {

@@ -5,9 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
 import dev.filigree.Refusal;
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.internal.MaxIsa;
+import dev.filigree.spmm.Spmm;
+import dev.filigree.spmm.SpmmOptions;
+import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.FakeDevice;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.ServiceConfigurationError;
 import org.junit.jupiter.api.Test;
 
 class BackendsTest {
@@ -84,5 +91,91 @@ class BackendsTest {
         Backends backends = Backends.lookup(List.of(first, new FakeDevice()));
         assertThat(backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice).provider())
             .isSameAs(first);
+    }
+
+    @Test
+    void aProviderThatFailsIsARefusalAndTheOthersWork() {
+        KernelProvider broken = new FakeDevice() {
+            @Override
+            public Optional<Refusal> refusal() {
+                throw new IllegalStateException("planted");
+            }
+        };
+        Backends backends = Backends.lookup(List.of(broken));
+        assertThat(backends.choose(Optional.of(Backend.SCALAR), "spmm", KernelProvider::spmmF32).passedOver())
+            .isEmpty();
+        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice))
+            .isInstanceOf(UnsupportedOperationException.class).hasMessageContaining("planted");
+    }
+
+    @Test
+    void aProviderThatCannotBeLoadedIsTheReasonThatIsShown() {
+        Iterable<KernelProvider> services = () -> new Iterator<>() {
+            private boolean failed;
+
+            @Override
+            public boolean hasNext() {
+                return !failed;
+            }
+
+            @Override
+            public KernelProvider next() {
+                failed = true;
+                throw new ServiceConfigurationError("Provider Broken could not be instantiated");
+            }
+        };
+        Backends backends = Backends.lookup(services);
+        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice))
+            .isInstanceOf(UnsupportedOperationException.class)
+            .hasMessageContaining("Provider Broken could not be instantiated");
+    }
+
+    @Test
+    void anUnknownForcedBackendIsAnErrorFromEveryPlan() {
+        CsrMatrix a = CsrMatrix.fromArrays(1, 1, new int[] {0, 1}, new int[] {0}, new float[] {2});
+        withProperty(Backends.FORCE_PROPERTY, "sclar", () -> {
+            assertThatThrownBy(() -> Spmm.plan(a)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("-Dfiligree.backend=sclar: no backend is called 'sclar'; there are scalar, vector, avx512, cuda");
+            assertThatThrownBy(() -> Spmm.plan(a, SpmmOptions.defaults().backend(Backend.SCALAR)))
+                .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("-Dfiligree.backend=sclar");
+        });
+        withProperty(Backends.FORCE_PROPERTY, "scalar", () -> {
+            try (SpmmPlan plan = Spmm.plan(a)) {
+                assertThat(plan.backend()).isEqualTo(Backend.SCALAR);
+            }
+        });
+        for (Backend backend : Backend.values()) {
+            if (!backend.isAvailable()) {
+                withProperty(Backends.FORCE_PROPERTY, backend.id(), () -> assertThatThrownBy(() -> Spmm.plan(a))
+                    .isInstanceOf(UnsupportedOperationException.class)
+                    .hasMessageContaining(backend.unavailabilityCause().orElseThrow().reason()));
+            }
+        }
+    }
+
+    @Test
+    void anUnknownMaxIsaIsAnErrorFromBackendsAndPlans() {
+        CsrMatrix a = CsrMatrix.fromArrays(1, 1, new int[] {0, 1}, new int[] {0}, new float[] {2});
+        String message = "-Dfiligree.maxIsa=sse9: must be one of baseline, avx2, avx512, amx";
+        withProperty(MaxIsa.PROPERTY, "sse9", () -> {
+            assertThatThrownBy(Backend.VECTOR::isAvailable).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(message);
+            assertThatThrownBy(() -> Spmm.plan(a)).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+        });
+        Spmm.plan(a).close();
+    }
+
+    private static void withProperty(String name, String value, Runnable action) {
+        String before = System.getProperty(name);
+        System.setProperty(name, value);
+        try {
+            action.run();
+        } finally {
+            if (before == null) {
+                System.clearProperty(name);
+            } else {
+                System.setProperty(name, before);
+            }
+        }
     }
 }

@@ -42,9 +42,10 @@ class DenseMatrixTest {
     void misalignedSegmentsAreRefused() {
         MemorySegment data = arena.allocate(401, 4).asSlice(1);
         assertThatThrownBy(() -> DenseMatrix.of(data, DType.F32, 2, 2)).isInstanceOf(IllegalArgumentException.class)
-            .hasMessageContaining("is not aligned to the 4 bytes of an f32 element");
+            .hasMessageContaining("is not aligned to the 4 bytes of f32 elements");
         assertThatThrownBy(() -> DenseMatrix.of(MemorySegment.ofArray(new byte[16]), DType.F32, 2, 2))
-            .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("not aligned");
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("a segment at byte 0 of a byte[] is not aligned to the 4 bytes of f32 elements");
     }
 
     @Test

@@ -29,16 +29,22 @@ import java.util.concurrent.Future;
  * A device that is not one: its memory is the host's under another name, its streams are threads, its kernel is
  * the scalar one. It shows what plans do with a device, on machines that have none.
  */
-public final class FakeDevice implements KernelProvider, Device {
+public class FakeDevice implements KernelProvider, Device {
 
     private final SpmmKernel scalar = new ScalarProvider().spmmF32().orElseThrow();
     private final Map<Long, Arena> allocations = new ConcurrentHashMap<>();
     private final Memory memory = new FakeMemory();
     private volatile long bytesLeft = Long.MAX_VALUE;
+    private volatile Runnable duringLaunch = () -> {};
 
     /** After this, no more than so many bytes can be allocated. */
     public void limitMemory(long bytes) {
         bytesLeft = bytes;
+    }
+
+    /** Does something while a kernel is at work, before it writes. */
+    public void duringLaunch(Runnable action) {
+        duringLaunch = action;
     }
 
     /** Device allocations that are not freed. */
@@ -189,6 +195,7 @@ public final class FakeDevice implements KernelProvider, Device {
         public void launch(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
                 float alpha, float beta, Stream stream) {
             ((FakeStream) stream).submit(() -> {
+                duringLaunch.run();
                 try (Arena arena = Arena.ofConfined()) {
                     long panels = SpmmFormat.panels(n);
                     long items = panels * SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT);

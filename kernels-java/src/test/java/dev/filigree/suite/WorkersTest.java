@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.filigree.Workers;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Duration;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -14,6 +15,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -181,6 +183,178 @@ class WorkersTest {
                 future.get();
             }
             assertThat(items).hasValue(6L * 2000 * 17);
+        }
+    }
+
+    @Test
+    void closingNeverStrandsARun() throws Exception {
+        // The two meet within a microsecond or two, so it takes many tries to see every order.
+        for (int round = 0; round < 2000; round++) {
+            Workers team = Workers.of(3);
+            CountDownLatch ready = new CountDownLatch(1);
+            Thread runner = Thread.ofPlatform().start(() -> {
+                ready.countDown();
+                while (true) {
+                    try {
+                        team.run(3, 0, (begin, end, scratch) -> {});
+                    } catch (IllegalStateException closed) {
+                        return;
+                    }
+                }
+            });
+            ready.await();
+            for (int i = 0; i < round % 200; i++) {
+                Thread.onSpinWait();
+            }
+            team.close();
+            assertThat(runner.join(Duration.ofSeconds(20))).as("the run of round %d ended", round).isTrue();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {Long.MAX_VALUE, Long.MAX_VALUE - 1, Long.MAX_VALUE / 8 * 8 + 1, 1L << 62})
+    void countsNearTheLargestLongAreSplitWithoutOverflow(long count) {
+        try (Workers team = Workers.of(2)) {
+            AtomicLong items = new AtomicLong();
+            team.run(count, 0, (begin, end, scratch) -> {
+                if (begin < 0 || end <= begin || end > count) {
+                    throw new IllegalStateException(begin + ".." + end);
+                }
+                items.addAndGet(end - begin);
+            });
+            assertThat(items).hasValue(count);
+        }
+    }
+
+    @Test
+    void negativeSizesAreRefusedByName() {
+        for (int threads = 1; threads <= 2; threads++) {
+            try (Workers team = Workers.of(threads)) {
+                assertThatThrownBy(() -> team.run(-1, 0, (begin, end, scratch) -> {}))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessage("count = -1 is negative");
+                assertThatThrownBy(() -> team.run(2, -7, (begin, end, scratch) -> {}))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessage("scratchBytes = -7 is negative");
+                assertThatThrownBy(() -> team.runAlone(-1, 0, (begin, end, scratch) -> {}))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessage("count = -1 is negative");
+                assertThatThrownBy(() -> team.runAlone(1, 0, null)).isInstanceOf(NullPointerException.class)
+                    .hasMessage("task");
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {Long.MAX_VALUE, Long.MAX_VALUE - 100_000, 1L << 55})
+    void scratchThatNoMachineHasIsAnErrorAndTheTeamLivesOn(long bytes) {
+        try (Workers team = Workers.of(2)) {
+            for (long count : new long[] {1, 10}) {
+                assertThatThrownBy(() -> team.run(count, bytes, (begin, end, scratch) -> {}))
+                    .isInstanceOf(OutOfMemoryError.class).hasMessageContaining("kernel scratch");
+            }
+            AtomicLong items = new AtomicLong();
+            team.run(10, 1000, (begin, end, scratch) -> items.addAndGet(end - begin));
+            assertThat(items).hasValue(10);
+        }
+    }
+
+    @Test
+    void anErrorOfAMemberIsThrownToTheCaller() {
+        try (Workers team = Workers.of(2)) {
+            Thread caller = Thread.currentThread();
+            CountDownLatch thrown = new CountDownLatch(1);
+            assertThatThrownBy(() -> team.run(2, 0, (begin, end, scratch) -> {
+                if (Thread.currentThread() == caller) {
+                    // Waits, so that the other item is a member's.
+                    awaitQuietly(thrown);
+                } else {
+                    thrown.countDown();
+                    throw new NoClassDefFoundError("planted");
+                }
+            })).isInstanceOf(NoClassDefFoundError.class).hasMessage("planted");
+        }
+    }
+
+    @Test
+    void anInterruptedCallerFinishesItsRunAndStaysInterrupted() {
+        try (Workers team = Workers.of(3)) {
+            Thread.currentThread().interrupt();
+            AtomicLong items = new AtomicLong();
+            team.run(100, 0, (begin, end, scratch) -> {
+                LockSupport.parkNanos(100_000);
+                items.addAndGet(end - begin);
+            });
+            assertThat(items).hasValue(100);
+            assertThat(Thread.interrupted()).isTrue();
+        }
+    }
+
+    @Test
+    void aCallerWithoutStackLeavesNoMemberBehind() {
+        try (Workers team = Workers.of(2)) {
+            AtomicInteger inside = new AtomicInteger();
+            Workers.Task task = (begin, end, scratch) -> {
+                inside.incrementAndGet();
+                long until = System.nanoTime() + 2_000;
+                while (System.nanoTime() < until) {
+                    Thread.onSpinWait();
+                }
+                inside.decrementAndGet();
+            };
+            for (int round = 0; round < 20; round++) {
+                descend(team, task, inside);
+            }
+            AtomicLong items = new AtomicLong();
+            team.run(100, 0, (begin, end, scratch) -> items.addAndGet(end - begin));
+            assertThat(items).hasValue(100);
+        }
+    }
+
+    /** Runs at every depth near the end of the stack. */
+    private static void descend(Workers team, Workers.Task task, AtomicInteger inside) {
+        try {
+            descend(team, task, inside);
+        } catch (StackOverflowError e) {
+            // Deepest first: try on the way up, and pass the overflow on for the last few hundred frames.
+            int before = inside.get();
+            try {
+                team.run(2, 0, task);
+            } finally {
+                if (inside.get() != before) {
+                    throw new IllegalStateException("a member still works for a run that has ended");
+                }
+            }
+        }
+    }
+
+    @Test
+    void membersInheritNothingFromWhoeverStartsTheTeam() {
+        InheritableThreadLocal<String> mine = new InheritableThreadLocal<>();
+        Thread caller = Thread.currentThread();
+        ClassLoader before = caller.getContextClassLoader();
+        mine.set("secret");
+        caller.setContextClassLoader(new ClassLoader(before) {});
+        try (Workers team = Workers.of(2)) {
+            CountDownLatch seen = new CountDownLatch(1);
+            team.run(2, 0, (begin, end, scratch) -> {
+                if (Thread.currentThread() == caller) {
+                    awaitQuietly(seen);
+                    return;
+                }
+                seen.countDown();
+                assertThat(mine.get()).isNull();
+                assertThat(Thread.currentThread().getContextClassLoader())
+                    .isSameAs(ClassLoader.getSystemClassLoader());
+            });
+        } finally {
+            caller.setContextClassLoader(before);
+            mine.remove();
+        }
+    }
+
+    private static void awaitQuietly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -73,8 +73,10 @@ public final class CudaProvider implements KernelProvider {
                 }
             }
         }
-        return devices.isEmpty() ? unusable
-            : refuse("no kernels yet for " + String.join(", ", devices), OTHER_BACKEND);
+        if (!devices.isEmpty()) {
+            return refuse("no kernels yet for " + String.join(", ", devices), OTHER_BACKEND);
+        }
+        return unusable != null ? unusable : refuse(FiligreeCuda.FILIGREE_CUDA_NO_DEVICE(), "");
     }
 
     private static Refusal refuse(int status, String subject) {

@@ -51,9 +51,19 @@ final class LibraryLoader {
             case NativeLibrary.Loaded loaded ->
                 LOG.log(System.Logger.Level.DEBUG, "{0} is loaded from {1}", fileName(), loaded.file());
             case NativeLibrary.Missing missing ->
-                LOG.log(System.Logger.Level.DEBUG, "{0} ({1})", missing.reason(), missing.cure());
+                LOG.log(isNamed() ? System.Logger.Level.WARNING : System.Logger.Level.DEBUG, "{0} ({1})",
+                    missing.reason(), missing.cure());
         }
         return library;
+    }
+
+    /** Whether the user asked for this library: doing without it in silence would not be what was asked. */
+    private boolean isNamed() {
+        return settings.nativePath() != null && isProcessorLibrary();
+    }
+
+    private boolean isProcessorLibrary() {
+        return name.equals("filigree");
     }
 
     private NativeLibrary tryToLoad() {
@@ -83,10 +93,14 @@ final class LibraryLoader {
 
     private NativeLibrary fromPath(LibC libc) throws LoadException {
         String property = "-D" + LoadSettings.PATH_PROPERTY;
+        if (settings.nativePath().isEmpty()) {
+            // The empty path is the current folder: libraries from there are what nobody means.
+            throw new LoadException(property + " is empty", "name a file or a folder, or leave it out");
+        }
         Path path = Path.of(settings.nativePath()).toAbsolutePath();
         // A file is the library of the processor; that of CUDA devices lies beside it.
         Path folder = Files.isDirectory(path) ? path : path.getParent();
-        Path file = Files.isDirectory(path) || !name.equals("filigree") ? folder.resolve(fileName()) : path;
+        Path file = Files.isDirectory(path) || !isProcessorLibrary() ? folder.resolve(fileName()) : path;
         String cure = "correct " + property + ", or leave it out to use the library in the jar";
         if (!Files.isRegularFile(file)) {
             throw new LoadException(property + ": there is no file " + file, cure);
@@ -103,6 +117,10 @@ final class LibraryLoader {
                 + LoadSettings.PATH_PROPERTY));
         List<String> attempts = new ArrayList<>();
         Set<String> cures = new LinkedHashSet<>();
+        if (settings.cache() != null && settings.cache().isEmpty()) {
+            throw new LoadException("-D" + LoadSettings.CACHE_PROPERTY + " is empty",
+                "name a folder, or leave it out");
+        }
         for (Path folder : settings.cacheFolders()) {
             Path file;
             SymbolLookup symbols;

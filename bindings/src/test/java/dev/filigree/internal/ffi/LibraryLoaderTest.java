@@ -110,6 +110,16 @@ class LibraryLoaderTest {
     }
 
     @Test
+    void anEmptyPropertyIsNotTheCurrentFolder() throws Exception {
+        LoadSettings path = new LoadSettings("Linux", "amd64", "", null, home.toString(), temporary.toString(), "me");
+        assertThat(missing(load(path, jar(goodLibrary()))).reason())
+            .isEqualTo("libfiligree.so cannot be loaded: -Dfiligree.native.path is empty");
+        LoadSettings cache = new LoadSettings("Linux", "amd64", null, "", home.toString(), temporary.toString(), "me");
+        assertThat(missing(load(cache, jar(goodLibrary()))).reason())
+            .isEqualTo("libfiligree.so cannot be loaded: -Dfiligree.native.cache is empty");
+    }
+
+    @Test
     void aFileThatIsNoLibraryIsRefusedInTheLinkersWords() throws IOException {
         Path text = Files.writeString(temporary.resolve("text.so"), "not a library at all ".repeat(50));
         assertThat(missing(loadFromPath(text)).reason()).contains(text.toString(), "invalid ELF header");

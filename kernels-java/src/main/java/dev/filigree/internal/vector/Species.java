@@ -8,8 +8,8 @@ import jdk.incubator.vector.VectorSpecies;
  * The vector shape of every Vector API kernel: the machine's preferred one, at most 512 bits (the kernels
  * count in 16 logical lanes) and at most what {@link MaxIsa} allows, and at least 128.
  *
- * <p>A bad value of {@value MaxIsa#PROPERTY} surfaces here as {@link ExceptionInInitializerError}: whoever
- * selects backends calls {@link MaxIsa#current()} first, and gets the plain {@link IllegalArgumentException}.
+ * <p>A bad value of {@value MaxIsa#PROPERTY} would surface here as {@link ExceptionInInitializerError}: so
+ * {@code Backends} calls {@link MaxIsa#current()} first, and gets the plain {@link IllegalArgumentException}.
  */
 public final class Species {
 

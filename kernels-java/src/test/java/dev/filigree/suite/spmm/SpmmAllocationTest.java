@@ -13,7 +13,9 @@ import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.HostBackends;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -21,13 +23,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 class SpmmAllocationTest {
 
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-
-    private static final ThreadLocal<long[]> WORKERS = ThreadLocal.withInitial(() -> Thread.getAllStackTraces()
-        .keySet().stream().filter(t -> t.getName().startsWith("filigree-worker")).mapToLong(Thread::threadId)
-        .toArray());
-
-    /** What two measurements themselves allocate. */
-    private static final long MEASURING = calibrate();
 
     static Stream<Backend> backends() {
         return HostBackends.available().stream();
@@ -53,39 +48,71 @@ class SpmmAllocationTest {
                 SpmmPlan plan = Spmm.plan(test.a(), test.options().backend(backend).workers(team))) {
             DenseMatrix b = test.input(arena);
             DenseMatrix c = test.output(arena);
+            long[] workers = workers();
+            assertThat(workers).as("the team's own threads are measured, too").hasSizeGreaterThanOrEqualTo(1);
+            long measuring = measuring(workers);
             // Warm is when 1,000 runs in a row allocate nothing; a slow machine gets a minute to get there.
             long deadline = System.nanoTime() + 60_000_000_000L;
             long bytes;
             do {
-                bytes = allocated(plan, b, c, 1000);
+                bytes = allocated(test, plan, b, c, workers) - measuring;
             } while (bytes > 0 && System.nanoTime() < deadline);
             assertThat(bytes).as("bytes in 1,000 runs of %s on %s", test, backend).isZero();
         }
     }
 
-    private static long allocated(SpmmPlan plan, DenseMatrix b, DenseMatrix c, int runs) {
-        long before = ofTeamAndCaller();
-        for (int i = 0; i < runs; i++) {
-            plan.run(b, c);
-        }
-        return ofTeamAndCaller() - before - MEASURING;
+    private static long[] workers() {
+        return Thread.getAllStackTraces().keySet().stream()
+            .filter(t -> t.getName().startsWith("filigree-worker")).mapToLong(Thread::threadId).toArray();
     }
 
-    private static long calibrate() {
+    private static long allocated(SpmmCase test, SpmmPlan plan, DenseMatrix b, DenseMatrix c, long[] workers) {
+        long before = ofTeamAndCaller(workers);
+        for (int i = 0; i < 1000; i++) {
+            plan.run(test.alpha(), b, test.beta(), c);
+        }
+        return ofTeamAndCaller(workers) - before;
+    }
+
+    /** What a measurement itself allocates. */
+    private static long measuring(long[] workers) {
         long least = Long.MAX_VALUE;
         for (int i = 0; i < 1000; i++) {
-            long before = ofTeamAndCaller();
-            least = Math.min(least, ofTeamAndCaller() - before);
+            long before = ofTeamAndCaller(workers);
+            least = Math.min(least, ofTeamAndCaller(workers) - before);
         }
         return least;
     }
 
-    private static long ofTeamAndCaller() {
+    private static long ofTeamAndCaller(long[] workers) {
         long sum = THREADS.getCurrentThreadAllocatedBytes();
-        for (long id : WORKERS.get()) {
+        for (long id : workers) {
             sum += Math.max(0, THREADS.getThreadAllocatedBytes(id));
         }
         return sum;
     }
 
+    @Test
+    void anAllocationOfAWorkerIsSeen() {
+        try (Workers team = Workers.of(2)) {
+            Thread caller = Thread.currentThread();
+            long[] workers = workers();
+            long before = ofTeamAndCaller(workers);
+            CountDownLatch done = new CountDownLatch(1);
+            team.run(2, 0, (begin, end, scratch) -> {
+                if (Thread.currentThread() == caller) {
+                    // Leaves the other item to the worker.
+                    while (done.getCount() > 0) {
+                        Thread.onSpinWait();
+                    }
+                } else {
+                    sink = new byte[100_000];
+                    done.countDown();
+                }
+            });
+            assertThat(ofTeamAndCaller(workers) - before).isGreaterThanOrEqualTo(100_000);
+        }
+    }
+
+    private static volatile byte[] sink;
 }

@@ -15,14 +15,21 @@ import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What a plan refuses, and how it behaves when it is shared, closed or raced. */
 class SpmmContractTest {
@@ -111,6 +118,85 @@ class SpmmContractTest {
         plan.run(b, c);
         assertThat(b.get(0, 7)).isEqualTo(3f);
         refused(b, DenseMatrix.of(block.asSlice(7 * 4), DType.F32, 20, 8, 16), "c overlaps b");
+    }
+
+    @Test
+    void rowsOfAnEndlessStrideOverlapLikeAnyOther() {
+        // One row each, so that the stride is a number that nothing is multiplied with.
+        MemorySegment block = arena.allocate(23 * 4, 4);
+        try (SpmmPlan one = Spmm.plan(CsrMatrix.fromArrays(1, 1, new int[] {0, 1}, new int[] {0},
+                new float[] {2}))) {
+            for (long stride : new long[] {Long.MAX_VALUE, Long.MAX_VALUE - 3, 1L << 62, 16}) {
+                for (int shift = -7; shift <= 7; shift++) {
+                    DenseMatrix b = DenseMatrix.of(block.asSlice(8 * 4), DType.F32, 1, 8, stride);
+                    DenseMatrix c = DenseMatrix.of(block.asSlice((8 + shift) * 4), DType.F32, 1, 8, stride);
+                    assertThatThrownBy(() -> one.run(b, c)).as("stride %d, shift %d", stride, shift)
+                        .isInstanceOf(IllegalArgumentException.class).hasMessage("c overlaps b");
+                }
+                DenseMatrix b = DenseMatrix.of(block, DType.F32, 1, 8, stride);
+                DenseMatrix c = DenseMatrix.of(block.asSlice(8 * 4), DType.F32, 1, 8, stride);
+                b.set(0, 7, 21f);
+                one.run(b, c);
+                assertThat(c.get(0, 7)).isEqualTo(42f);
+            }
+        }
+    }
+
+    /** Every kind of segment that holds f32 elements, whatever array or buffer lies behind it. */
+    static List<Function<Integer, MemorySegment>> segments() {
+        return List.of(
+            bytes -> MemorySegment.ofArray(new float[bytes / 4]),
+            bytes -> MemorySegment.ofArray(new float[bytes / 4 + 1]).asSlice(4),
+            bytes -> MemorySegment.ofArray(new float[bytes / 4 + 7]).asSlice(12, bytes),
+            bytes -> MemorySegment.ofArray(new int[bytes / 4]),
+            bytes -> MemorySegment.ofArray(new long[bytes / 8 + 1]).asSlice(4),
+            bytes -> MemorySegment.ofArray(new double[bytes / 8 + 1]),
+            bytes -> MemorySegment.ofBuffer(FloatBuffer.allocate(bytes / 4 + 3).position(3)),
+            bytes -> MemorySegment.ofBuffer(ByteBuffer.allocateDirect(bytes + 8).position(4)),
+            bytes -> Arena.ofAuto().allocate(bytes + 4, 4).asSlice(4));
+    }
+
+    @ParameterizedTest
+    @MethodSource("segments")
+    void anyAlignedSegmentIsAnOperand(Function<Integer, MemorySegment> segment) {
+        SpmmCase test = SpmmCase.plain(a, 70, Layout.FEATURE_MAJOR);
+        DenseMatrix expected = SpmmRun.run(test, plan, arena);
+        DenseMatrix input = test.input(arena);
+        DenseMatrix b = DenseMatrix.of(segment.apply(30 * 70 * 4), DType.F32, 30, 70);
+        b.data().copyFrom(input.data());
+        DenseMatrix c = DenseMatrix.of(segment.apply(20 * 70 * 4), DType.F32, 20, 70);
+        DenseMatrix nativeC = dense(20, 70);
+        plan.run(b, c);
+        plan.run(b, nativeC);
+        assertThat(Bits.difference("native", expected, "both", c)).isEmpty();
+        assertThat(Bits.difference("native", expected, "input alone", nativeC)).isEmpty();
+        DenseMatrix again = DenseMatrix.of(segment.apply(20 * 70 * 4), DType.F32, 20, 70);
+        plan.run(input, again);
+        assertThat(Bits.difference("native", expected, "output alone", again)).isEmpty();
+        DenseMatrix readOnly = DenseMatrix.of(b.data().asReadOnly(), DType.F32, 30, 70);
+        plan.run(readOnly, again);
+        assertThat(Bits.difference("native", expected, "read-only input", again)).isEmpty();
+    }
+
+    @Test
+    void aClosedConfinedArenaStaysClosedWhenAnotherOpens() {
+        Arena first = Arena.ofConfined();
+        DenseMatrix b = DenseMatrix.allocate(first, DType.F32, 30, 8);
+        first.close();
+        try (Arena second = Arena.ofConfined()) {
+            DenseMatrix.allocate(second, DType.F32, 30, 8);
+            assertThatThrownBy(() -> plan.run(b, dense(20, 8))).isInstanceOf(IllegalStateException.class)
+                .hasMessage("the arena of b is closed");
+            DenseMatrix c = dense(20, 8);
+            assertThatThrownBy(() -> plan.run(DenseMatrix.of(b.data(), DType.F32, 30, 8), c))
+                .isInstanceOf(IllegalStateException.class).hasMessage("the arena of b is closed");
+        }
+    }
+
+    @Test
+    void aMissingBiasIsNamed() {
+        assertThatThrownBy(() -> SpmmOptions.defaults().bias(null)).isInstanceOf(NullPointerException.class)
+            .hasMessage("bias");
     }
 
     @Test
@@ -234,6 +320,45 @@ class SpmmContractTest {
             shared.close();
             for (Future<Integer> future : futures) {
                 assertThat(future.get()).isPositive();
+            }
+        }
+    }
+
+    @Test
+    void aRunWithoutStackLeavesAPlanThatRunsAndCloses() throws Exception {
+        SpmmCase test = SpmmCase.plain(SpmmCase.uniform(4, 128, 256, 0.3), 100, Layout.FEATURE_MAJOR);
+        DenseMatrix b = test.input(arena);
+        DenseMatrix c = test.output(arena);
+        SpmmPlan deep = Spmm.plan(test.a(), test.options());
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        // Interpreted at first, compiled later: frames differ, and so does the place where the stack ends.
+        Thread small = new Thread(null, () -> {
+            for (int round = 0; round < 10; round++) {
+                runAtTheEndOfTheStack(deep, b, c, failure);
+            }
+        }, "small-stack", 256 << 10);
+        small.start();
+        small.join();
+        assertThat(failure).hasNullValue();
+        DenseMatrix expected = SpmmRun.run(test, deep, arena);
+        deep.run(b, c);
+        assertThat(Bits.difference("expected", expected, "afterwards", c)).isEmpty();
+        Thread closer = Thread.ofPlatform().daemon().start(deep::close);
+        assertThat(closer.join(Duration.ofSeconds(20))).as("close returns").isTrue();
+    }
+
+    /** Runs at each depth from the last frame upwards until a run succeeds. */
+    private static void runAtTheEndOfTheStack(
+            SpmmPlan plan, DenseMatrix b, DenseMatrix c, AtomicReference<Throwable> failure) {
+        try {
+            runAtTheEndOfTheStack(plan, b, c, failure);
+        } catch (StackOverflowError e) {
+            try {
+                plan.run(b, c);
+            } catch (StackOverflowError overflow) {
+                throw overflow;
+            } catch (Throwable t) {
+                failure.set(t);
             }
         }
     }

@@ -3,7 +3,9 @@ package dev.filigree.suite.spmm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.NativeException;
 import dev.filigree.Stream;
@@ -12,10 +14,13 @@ import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.PlanAccess;
 import dev.filigree.spmm.Spmm;
+import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
 import dev.filigree.suite.FakeDevice;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
 
@@ -125,5 +130,66 @@ class SpmmDeviceTest {
             assertThat(device.liveAllocations()).isEqualTo(1);
         }
         assertThat(device.liveAllocations()).isZero();
+    }
+
+    @Test
+    void whatOthersWriteBetweenTheRowsOfAHostOutputStays() {
+        for (float beta : new float[] {0f, 2f}) {
+            SpmmCase padded = new SpmmCase(3, a, 30, Layout.FEATURE_MAJOR, Activation.NONE, null, 1f, beta,
+                SpmmCase.Place.SHARED, 0, 5);
+            DenseMatrix b = padded.input(arena);
+            DenseMatrix c = padded.output(arena);
+            DenseMatrix expected = padded.output(arena);
+            try (SpmmPlan host = Spmm.plan(a, padded.options().backend(Backend.SCALAR)); SpmmPlan plan = plan()) {
+                host.run(1f, b, beta, expected);
+                // Another thread's results, in the columns beside this output.
+                device.duringLaunch(() -> c.data().setAtIndex(ValueLayout.JAVA_FLOAT, 31, -1f));
+                plan.run(1f, b, beta, c);
+            }
+            assertThat(c.data().getAtIndex(ValueLayout.JAVA_FLOAT, 31)).isEqualTo(-1f);
+            c.data().setAtIndex(ValueLayout.JAVA_FLOAT, 31, SpmmCase.GAP);
+            assertThat(SpmmCase.gapsIntact(c)).isTrue();
+            assertThat(Bits.difference("host", expected, "device", c)).isEmpty();
+        }
+    }
+
+    @Test
+    void aStreamThatFailsDoesNotKeepCloseFromFreeing() {
+        DenseMatrix b = device.upload(test.input(arena));
+        DenseMatrix c = device.upload(test.output(arena));
+        SpmmPlan plan = plan();
+        Stream stream = device.newStream();
+        device.duringLaunch(() -> {
+            throw new IllegalStateException("planted");
+        });
+        plan.runAsync(stream, 1f, b, 0f, c);
+        assertThatThrownBy(plan::close).isInstanceOf(NativeException.class).hasMessageContaining("planted");
+        assertThat(device.liveAllocations()).as("only the two operands").isEqualTo(2);
+        plan.close();
+    }
+
+    @Test
+    void aHostPlanRefusesStreamsWhateverTheOperands() {
+        DenseMatrix b = device.upload(test.input(arena));
+        DenseMatrix c = device.upload(test.output(arena));
+        try (SpmmPlan host = Spmm.plan(a); Stream stream = device.newStream()) {
+            assertThatThrownBy(() -> host.runAsync(stream, 1f, b, 0f, c))
+                .isInstanceOf(UnsupportedOperationException.class).hasMessageContaining("needs a plan on a device");
+        }
+    }
+
+    @Test
+    void anEmptyProductIsNotSubmitted() {
+        CsrMatrix empty = CsrMatrix.fromArrays(0, 4, new int[] {0}, new int[0], new float[0]);
+        device.duringLaunch(() -> {
+            throw new IllegalStateException("launched");
+        });
+        try (SpmmPlan plan = PlanAccess.plan(empty, SpmmOptions.defaults(), device);
+                Stream stream = device.newStream()) {
+            DenseMatrix b = DenseMatrix.of(device.memory(), device.allocate(4 * 3 * 4), DType.F32, 4, 3, 3);
+            DenseMatrix c = DenseMatrix.of(device.memory(), MemorySegment.NULL, DType.F32, 0, 3, 3);
+            plan.runAsync(stream, 1f, b, 0f, c);
+            stream.synchronize();
+        }
     }
 }
