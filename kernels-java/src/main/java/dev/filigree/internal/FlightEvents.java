@@ -14,7 +14,10 @@ import jdk.jfr.StackTrace;
 /** The events themselves; loaded only where module {@code jdk.jfr} is present. */
 final class FlightEvents {
 
-    /** Apart, because a virtual machine without Flight Recorder has no event types, whatever modules it has. */
+    /**
+     * Apart, to be initialized only once a recording exists: asking for a type starts Flight Recorder, which takes
+     * about 0.3 seconds, and which some virtual machines do not have.
+     */
     private static final class Types {
         static final EventType PLAN = EventType.getEventType(Plan.class);
         static final EventType RUN = EventType.getEventType(Run.class);
@@ -58,12 +61,8 @@ final class FlightEvents {
 
     private FlightEvents() {}
 
-    static boolean areSupported() {
-        return FlightRecorder.isAvailable();
-    }
-
     static Object beginPlan() {
-        if (!Types.PLAN.isEnabled()) {
+        if (!FlightRecorder.isInitialized() || !Types.PLAN.isEnabled()) {
             return null;
         }
         Plan event = new Plan();
@@ -81,7 +80,7 @@ final class FlightEvents {
     }
 
     static Object beginRun() {
-        if (!Types.RUN.isEnabled()) {
+        if (!FlightRecorder.isInitialized() || !Types.RUN.isEnabled()) {
             return null;
         }
         Run event = new Run();

@@ -1,13 +1,12 @@
 package dev.filigree.internal;
 
 /**
- * Flight Recorder events: one a plan, one a run. Runtimes without module {@code jdk.jfr} record nothing; a
- * disabled event costs a branch and allocates nothing.
+ * Flight Recorder events: one a plan, one a run. Runtimes without module {@code jdk.jfr} record nothing; an
+ * event that nobody records costs two branches and allocates nothing.
  */
 public final class Telemetry {
 
-    private static final boolean PRESENT =
-        ModuleLayer.boot().findModule("jdk.jfr").isPresent() && FlightEvents.areSupported();
+    private static final boolean PRESENT = ModuleLayer.boot().findModule("jdk.jfr").isPresent();
 
     private Telemetry() {}
 
