@@ -80,6 +80,8 @@ public abstract class SpmmWalk implements SpmmKernel {
         int padded = padded(width);
         long accAt = accumulatorsAt(packed);
         long rowBytes = (long) Float.BYTES * padded;
+        long targets = field(packed, SpmmFormat.TARGETS);
+        boolean plain = isPlain(packed, alpha, beta);
         for (long v = vBegin; v < vEnd; v += passRows) {
             long vPass = Math.min(vEnd, v + passRows);
             for (long block = 0; block < blocks; block++) {
@@ -90,13 +92,29 @@ public abstract class SpmmWalk implements SpmmKernel {
                     packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
             }
             for (long row = v; row < vPass; row++) {
+                long at = accAt + (row - v) * rowBytes;
                 if (blocks == 0) {
-                    accumulate(packed, 0, 0, 0, scratch, padded, accAt + (row - v) * rowBytes, true);
+                    accumulate(packed, 0, 0, 0, scratch, padded, at, true);
                 }
-                finishVirtualRow(packed, row, scratch, accAt + (row - v) * rowBytes, c, cStride, n, alpha, beta,
-                    partials, panel, width, padded);
+                int target = packed.get(ValueLayout.JAVA_INT, targets + Integer.BYTES * row);
+                if (target < 0) {
+                    long slotAt = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
+                    MemorySegment.copy(scratch, at, partials, slotAt, rowBytes);
+                } else if (plain) {
+                    long cAt = Float.BYTES * (target * cStride + (long) panel * PANEL);
+                    MemorySegment.copy(scratch, at, c, cAt, (long) Float.BYTES * width);
+                } else {
+                    finishRow(packed, target, scratch, at, c, cStride, alpha, beta, panel, width);
+                }
             }
         }
+    }
+
+    /** Whether a finished row is its accumulators, so that the fields of the epilogue need not be read for it. */
+    private static boolean isPlain(MemorySegment packed, float alpha, float beta) {
+        return alpha == 1f && beta == 0f && field(packed, SpmmFormat.BIAS) == 0
+            && SpmmFormat.intField(packed, SpmmFormat.ACTIVATION) == ActivationCodes.NONE
+            && SpmmFormat.intField(packed, SpmmFormat.LAYOUT) != TOKEN_MAJOR;
     }
 
     private void fillTile(MemorySegment packed, MemorySegment b, long bStride, int panel, long firstRow, int width,
@@ -165,18 +183,6 @@ public abstract class SpmmWalk implements SpmmKernel {
                     scratch, width, acc, gatherAt, block == 0);
             }
             from = to;
-        }
-    }
-
-    private void finishVirtualRow(MemorySegment packed, long v, MemorySegment scratch, long accAt, MemorySegment c,
-            long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
-            int padded) {
-        int target = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.TARGETS) + Integer.BYTES * v);
-        if (target < 0) {
-            long at = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
-            MemorySegment.copy(scratch, accAt, partials, at, (long) Float.BYTES * padded);
-        } else {
-            finishRow(packed, target, scratch, accAt, c, cStride, alpha, beta, panel, width);
         }
     }
 
