@@ -135,7 +135,8 @@ class BackendsTest {
         CsrMatrix a = CsrMatrix.fromArrays(1, 1, new int[] {0, 1}, new int[] {0}, new float[] {2});
         withProperty(Backends.FORCE_PROPERTY, "sclar", () -> {
             assertThatThrownBy(() -> Spmm.plan(a)).isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("-Dfiligree.backend=sclar: no backend is called 'sclar'; there are scalar, vector, avx512, cuda");
+                .hasMessage("-Dfiligree.backend=sclar: no backend is called 'sclar'; "
+                    + "there are scalar, vector, avx512, cuda");
             assertThatThrownBy(() -> Spmm.plan(a, SpmmOptions.defaults().backend(Backend.SCALAR)))
                 .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("-Dfiligree.backend=sclar");
         });
