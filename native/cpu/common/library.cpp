@@ -19,7 +19,9 @@ constexpr filigree_kernel_info kKernels[] = {
 #undef FILIGREE_KERNEL
 };
 
-constexpr int32_t kKernelCount = static_cast<int32_t>(sizeof kKernels / sizeof kKernels[0]);
+/* So far every kernel needs AVX-512: a compiler without it builds a library that has none. */
+constexpr int32_t kKernelCount =
+    FILIGREE_HAVE_AVX512 ? static_cast<int32_t>(sizeof kKernels / sizeof kKernels[0]) : 0;
 
 } // namespace
 

@@ -32,8 +32,10 @@ final class SpmmPacker {
     /** Smallest and largest rows of a tile: 16 KiB, half of a first-level cache, and 256 KiB in the second. */
     private static final long MIN_DEPTH = 64;
     private static final long MAX_DEPTH = 1024;
-    /** More blocks than this make the table of row starts outgrow the nonzeros of a very sparse matrix. */
-    private static final long MAX_BLOCKS = 64;
+    /** With fewer than this, the row starts of a block are as large as its nonzeros. */
+    private static final long MIN_ROW_NONZEROS_IN_BLOCK = 2;
+    /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
+    private static final long MAX_TILE_ROWS = 1 << 18;
     /** Accumulators of a pass: 256 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
     private static final long PASS_ROWS_BLOCKED = 1024;
     private static final long PASS_ROWS_SINGLE = 32;
@@ -106,17 +108,22 @@ final class SpmmPacker {
         if (k == 0) {
             return;
         }
-        boolean reused = a.nnz() / k >= MIN_REUSE;
-        tiled = reused || layout == Layout.TOKEN_MAJOR;
-        if (!tiled) {
-            blockDepth = k;
-            blockCount = 1;
-            return;
-        }
-        double rowNonzeros = Math.max(1e-9, (double) a.nnz() / Math.max(1, virtualRows));
-        long wanted = (long) Math.min(MAX_DEPTH, Math.ceil(ROW_NONZEROS_IN_BLOCK / rowNonzeros * k));
+        double rowNonzeros = (double) a.nnz() / Math.max(1, virtualRows);
+        long wanted = (long) Math.min(MAX_DEPTH, Math.ceil(ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * k));
         long depth = Math.clamp(Math.ceilDiv(wanted, MIN_DEPTH) * MIN_DEPTH, MIN_DEPTH, MAX_DEPTH);
-        long blocks = Math.min(MAX_BLOCKS, Math.ceilDiv(k, depth));
+        long blocks = Math.ceilDiv(k, depth);
+        // Each block costs every row a start in the table and a pass over its accumulators.
+        long worthwhile = Math.max(1, (long) (rowNonzeros / MIN_ROW_NONZEROS_IN_BLOCK));
+        boolean reused = a.nnz() / k >= MIN_REUSE;
+        if (layout == Layout.TOKEN_MAJOR) {
+            // Tokens can only be read through a tile, which then grows beyond the caches.
+            blocks = Math.min(blocks, Math.max(worthwhile, Math.ceilDiv(k, MAX_TILE_ROWS)));
+            tiled = true;
+        } else if (reused && blocks <= worthwhile) {
+            tiled = true;
+        } else {
+            blocks = 1;
+        }
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
     }

@@ -39,6 +39,8 @@ import java.util.Optional;
 public final class SpmmPlan implements AutoCloseable {
 
     private static final String OPERATION = "spmm";
+    /** A huge page: less cannot be backed by one. */
+    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final int rows;
     private final int cols;
@@ -85,7 +87,11 @@ public final class SpmmPlan implements AutoCloseable {
         Executor executor = null;
         try {
             MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena,
-                provider::adviseHugePages);
+                memory -> {
+                    if (memory.byteSize() >= HUGE_PAGE_BYTES) {
+                        provider.adviseHugePages(memory);
+                    }
+                });
             PlanExplanation explanation = explain(a, options.layout(), packed, provider.backend(),
                 selection.kernel().id(), selection.passedOver());
             executor = selection.kernel().executor(packed, arena, options);

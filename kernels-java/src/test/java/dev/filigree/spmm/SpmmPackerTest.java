@@ -153,4 +153,28 @@ class SpmmPackerTest {
             assertThat(field(packed, SpmmFormat.VIRTUAL_ROWS)).isEqualTo(200);
         }
     }
+
+    @Test
+    void aVerySparseMatrixPacksIntoLittleMoreThanItsNonzeros() {
+        // Ten nonzeros a column, one in ten rows: blocks of columns would need more row starts than nonzeros.
+        int rows = 1_000_000;
+        int cols = 10_000;
+        int[] offsets = new int[rows + 1];
+        int[] columns = new int[rows / 10];
+        for (int r = 0; r < rows; r++) {
+            offsets[r + 1] = (r + 1) / 10;
+        }
+        for (int i = 0; i < columns.length; i++) {
+            columns[i] = (int) (i * 7919L % cols);
+        }
+        CsrMatrix a = CsrMatrix.fromArrays(rows, cols, offsets, columns, new float[columns.length]);
+        try (Arena arena = Arena.ofConfined()) {
+            for (Layout layout : Layout.values()) {
+                MemorySegment packed = PlanAccess.pack(a, layout, arena);
+                // A start and a target a row, a column and a value a nonzero.
+                assertThat(packed.byteSize()).isLessThan(12L * rows + 8L * columns.length + 8192);
+                assertThat(field(packed, SpmmFormat.SCRATCH_BYTES)).isLessThan(70L << 20);
+            }
+        }
+    }
 }

@@ -16,7 +16,9 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
-    private final SpmmKernel spmm = new NativeSpmm();
+    private final Optional<SpmmKernel> spmm =
+        kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeSpmm.ID))
+            ? Optional.of(new NativeSpmm()) : Optional.empty();
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -54,7 +56,7 @@ public final class Avx512Provider implements KernelProvider {
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
-        return Optional.of(spmm).filter(k -> kernels.stream().anyMatch(info -> info.id().equals(k.id())));
+        return spmm;
     }
 
     @Override

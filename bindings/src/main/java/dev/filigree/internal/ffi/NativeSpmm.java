@@ -2,6 +2,7 @@ package dev.filigree.internal.ffi;
 
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 
 /** SpMM by {@code filigree_spmm_csr_f32_avx512}. */
 final class NativeSpmm implements SpmmKernel {
@@ -9,6 +10,11 @@ final class NativeSpmm implements SpmmKernel {
     static final String ID = "spmm_csr_f32_avx512";
 
     private static final String FUNCTION = "filigree_" + ID;
+
+    /** Binds the function here and now: a first run short of stack would otherwise spoil it for the process. */
+    NativeSpmm() {
+        Objects.requireNonNull(Filigree.filigree_spmm_csr_f32_avx512$handle());
+    }
 
     @Override
     public String id() {

@@ -38,7 +38,7 @@ final class SpmmVector extends SpmmWalk {
 
     private static final int LENGTH = F32.length();
     private static final long STEP = F32.vectorByteSize();
-    private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Without the alignment check of the plain layouts. */
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
