@@ -15,8 +15,8 @@ import java.lang.foreign.ValueLayout;
  * without.
  *
  * <p>Scratch holds the tile ({@code blockDepth} rows of B, as wide as the panel rounded up to 16 floats), then the
- * accumulators of a pass, then one spare row for what the output
- * held before; a plan without tiles has rows to gather B in after that.
+ * accumulators of a pass, then one spare row for what the output held before; a plan without tiles has rows to gather
+ * B in after that.
  */
 public abstract class SpmmWalk implements SpmmKernel {
 
