@@ -241,7 +241,8 @@ public abstract class SpmmWalk implements SpmmKernel {
         finishRow(packed, row, scratch, accAt, c, cStride, alpha, beta, (int) panel, width);
     }
 
-    private static int padded(int width) {
+    /** The floats of a tile or accumulator row of a panel. */
+    protected static int padded(int width) {
         return Math.ceilDiv(width, LANES) * LANES;
     }
 

@@ -3,7 +3,6 @@ package dev.filigree.internal.scalar;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.filigree.Activation;
 import dev.filigree.internal.SpmmWalk;
 import java.lang.foreign.MemorySegment;
 
@@ -11,8 +10,6 @@ import java.lang.foreign.MemorySegment;
 final class SpmmScalar extends SpmmWalk {
 
     static final String ID = "spmm_csr_f32_scalar";
-
-    private static final Activation[] ACTIVATIONS = Activation.values();
 
     @Override
     public String id() {
@@ -57,7 +54,6 @@ final class SpmmScalar extends SpmmWalk {
     @Override
     protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
-        Activation function = ACTIVATIONS[activation];
         for (int j = 0; j < width; j++) {
             float y = alpha * scratch.get(JAVA_FLOAT, accAt + 4L * j);
             if (beta != 0f) {
@@ -66,7 +62,7 @@ final class SpmmScalar extends SpmmWalk {
             if (biased) {
                 y += bias;
             }
-            scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(function, y));
+            scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(activation, y));
         }
     }
 

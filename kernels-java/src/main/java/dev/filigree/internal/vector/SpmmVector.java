@@ -11,7 +11,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.nio.ByteOrder;
 import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
@@ -43,13 +42,11 @@ final class SpmmVector extends SpmmWalk {
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-    private static final MethodType SUM = MethodType.methodType(void.class, long.class, long.class, int.class,
-        long.class, long.class, long.class, long.class);
     /** By the binary logarithm of the vectors of columns. Elements of arrays are no constants: see above. */
-    private static final MethodHandle[] ACCUMULATE = {handle("accumulate1", SUM), handle("accumulate2", SUM),
-        handle("accumulate4", SUM), handle("accumulate8", SUM)};
-    private static final MethodHandle[] SCALE = {handle("scale", MethodType.methodType(void.class, long.class,
-        long.class, int.class, float.class, float.class, boolean.class, float.class))};
+    private static final MethodHandle[] ACCUMULATE =
+        {sumHandle("accumulate1"), sumHandle("accumulate2"), sumHandle("accumulate4"), sumHandle("accumulate8")};
+    private static final MethodHandle[] SCALE = {CallBarrier.handle(MethodHandles.lookup(), "scale", long.class,
+        long.class, int.class, float.class, float.class, boolean.class, float.class)};
 
     /** What the first block of a row starts from. */
     private static final MemorySegment ZEROS =
@@ -61,6 +58,11 @@ final class SpmmVector extends SpmmWalk {
 
     /** Rows x columns in registers. */
     static final String TILE = "1x" + Math.min(64, 8 * LENGTH);
+
+    private static MethodHandle sumHandle(String method) {
+        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, int.class, long.class,
+            long.class, long.class, long.class);
+    }
 
     @Override
     public String id() {
@@ -84,7 +86,7 @@ final class SpmmVector extends SpmmWalk {
     protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
             MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
             long gatherAt, boolean fresh) {
-        int padded = Math.ceilDiv(width, SpmmFormat.LANES) * SpmmFormat.LANES;
+        int padded = padded(width);
         long acc = scratch.address() + accAt;
         long from = fresh ? ZEROS.address() : acc;
         int done = 0;
@@ -124,7 +126,7 @@ final class SpmmVector extends SpmmWalk {
                 ACCUMULATE[0].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
             }
         } catch (Throwable t) {
-            throw unexpected(t);
+            throw CallBarrier.unexpected(t);
         }
     }
 
@@ -226,7 +228,7 @@ final class SpmmVector extends SpmmWalk {
             try {
                 SCALE[0].invokeExact(acc, old, width, alpha, beta, biased, bias);
             } catch (Throwable t) {
-                throw unexpected(t);
+                throw CallBarrier.unexpected(t);
             }
         }
         VectorMath.activate(activation, scratch, accAt, width);
@@ -245,21 +247,6 @@ final class SpmmVector extends SpmmWalk {
             }
             store(y, ALL, at);
         }
-    }
-
-    private static MethodHandle handle(String method, MethodType type) {
-        try {
-            return MethodHandles.lookup().findStatic(SpmmVector.class, method, type);
-        } catch (ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
-    }
-
-    private static RuntimeException unexpected(Throwable thrown) {
-        if (thrown instanceof Error error) {
-            throw error;
-        }
-        return thrown instanceof RuntimeException runtime ? runtime : new IllegalStateException(thrown);
     }
 
     private static FloatVector load(MemorySegment segment, long at) {

@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.nio.ByteOrder;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
@@ -167,10 +166,8 @@ public final class VectorMath {
         }
         try {
             LOOPS[code].invokeExact(segment, byteOffset, count);
-        } catch (RuntimeException | Error e) {
-            throw e;
         } catch (Throwable t) {
-            throw new IllegalStateException("an activation threw a checked exception", t);
+            throw CallBarrier.unexpected(t);
         }
     }
 
@@ -183,18 +180,16 @@ public final class VectorMath {
 
     private static MethodHandle[] loops() {
         MethodHandle[] loops = new MethodHandle[ActivationCodes.SILU + 1];
-        try {
-            MethodHandles.Lookup lookup = MethodHandles.lookup();
-            MethodType type = MethodType.methodType(void.class, MemorySegment.class, long.class, long.class);
-            loops[ActivationCodes.RELU] = lookup.findStatic(VectorMath.class, "reluLoop", type);
-            loops[ActivationCodes.RELU_SQUARED] = lookup.findStatic(VectorMath.class, "reluSquaredLoop", type);
-            loops[ActivationCodes.GELU_TANH] = lookup.findStatic(VectorMath.class, "geluTanhLoop", type);
-            loops[ActivationCodes.GELU_ERF] = lookup.findStatic(VectorMath.class, "geluErfLoop", type);
-            loops[ActivationCodes.SILU] = lookup.findStatic(VectorMath.class, "siluLoop", type);
-        } catch (ReflectiveOperationException e) {
-            throw new ExceptionInInitializerError(e);
-        }
+        loops[ActivationCodes.RELU] = loopHandle("reluLoop");
+        loops[ActivationCodes.RELU_SQUARED] = loopHandle("reluSquaredLoop");
+        loops[ActivationCodes.GELU_TANH] = loopHandle("geluTanhLoop");
+        loops[ActivationCodes.GELU_ERF] = loopHandle("geluErfLoop");
+        loops[ActivationCodes.SILU] = loopHandle("siluLoop");
         return loops;
+    }
+
+    private static MethodHandle loopHandle(String method) {
+        return CallBarrier.handle(MethodHandles.lookup(), method, MemorySegment.class, long.class, long.class);
     }
 
     private static void reluLoop(MemorySegment segment, long byteOffset, long count) {
