@@ -67,19 +67,18 @@ class LauncherTest {
         List<String> command = new ArrayList<>(List.of(root.resolve("filigree").toString()));
         command.addAll(List.of(arguments));
         Path out = Files.createTempFile("out", "");
-        Path err = Files.createTempFile("err", "");
         ProcessBuilder builder = new ProcessBuilder(command).directory(root.getParent().toFile())
-            .redirectOutput(out.toFile()).redirectError(err.toFile());
+            .redirectOutput(out.toFile());
         builder.environment().put("JAVA_HOME", jdk.toString());
         builder.environment().put("FILIGREE_JAVA_OPTS", "-Xmx1g -Dx=y");
         // A build would need it; this tree's is up to date, or the test wants to see that it is not.
         builder.environment().put("PATH", root.resolve("bin") + ":" + System.getenv("PATH"));
-        int code = builder.start().waitFor();
-        // The script's filter of stderr may end a moment after the process.
-        Thread.sleep(200);
-        CommandLineRun run = new CommandLineRun(code, Files.readString(out), Files.readString(err));
+        Process process = builder.start();
+        // Read through a pipe: the script's filter of stderr may outlive the script, but not the pipe's end.
+        String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+        int code = process.waitFor();
+        CommandLineRun run = new CommandLineRun(code, Files.readString(out), err);
         Files.delete(out);
-        Files.delete(err);
         return run;
     }
 

@@ -20,6 +20,7 @@ import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -296,30 +297,33 @@ class SpmmContractTest {
         }
         SpmmPlan shared = Spmm.plan(big);
         AtomicBoolean closed = new AtomicBoolean();
-        List<Future<Integer>> futures = new ArrayList<>();
-        try (ExecutorService callers = Executors.newFixedThreadPool(4)) {
-            for (int i = 0; i < 4; i++) {
+        int count = 4;
+        CountDownLatch running = new CountDownLatch(count);
+        List<Future<?>> futures = new ArrayList<>();
+        try (ExecutorService callers = Executors.newFixedThreadPool(count)) {
+            for (int i = 0; i < count; i++) {
                 futures.add(callers.submit(() -> {
                     DenseMatrix b = test.input(arena);
                     DenseMatrix c = test.output(arena);
-                    int runs = 0;
                     while (true) {
                         try {
                             shared.run(b, c);
                         } catch (IllegalStateException e) {
                             assertThat(closed).isTrue();
-                            return runs;
+                            return null;
+                        } finally {
+                            running.countDown();
                         }
-                        runs++;
                         assertThat(Bits.difference("alone", expected, "concurrent", c)).isEmpty();
                     }
                 }));
             }
-            Thread.sleep(200);
+            // Only a caller that has come back from a run once is sure to be in the next one, however busy the machine.
+            running.await();
             closed.set(true);
             shared.close();
-            for (Future<Integer> future : futures) {
-                assertThat(future.get()).isPositive();
+            for (Future<?> future : futures) {
+                future.get();
             }
         }
     }
