@@ -84,15 +84,17 @@ final class SpmmReportContent {
         Measured measured = new Measured(cell, comparison, check);
         all.add(measured);
         byKey.computeIfAbsent(new Key(Shape.of(cell), cell.sparsity()), key -> new ArrayList<>()).add(measured);
-        comparison.results().forEach(result -> names.add(result.name()));
+        // Peers that do not run here get a note, not a column of gaps.
+        comparison.results().stream().filter(result -> result instanceof ContenderResult.Figures
+            || SpmmReportSection.isFailure(result)).forEach(result -> names.add(result.name()));
     }
 
     List<Block> blocks() {
         List<Block> blocks = new ArrayList<>();
         blocks.add(inputs.real() ? Prose.of(inputs.provenance()) : Prose.note(inputs.provenance()));
         blocks.add(Prose.of("Each projection is pruned to a given sparsity by one-shot global magnitude pruning, "
-            + "without retraining. Y = X * W\u1d40, token-major, f32. Contenders run in turn, round by round; times are "
-            + "medians, and count useful work only: the multiply-adds of weights that were kept."));
+            + "without retraining. Y = X * W\u1d40, token-major, f32. Contenders run in turn, round by round; times "
+            + "are medians, and rates count useful work only: the multiply-adds of weights that were kept."));
         blocks.add(highlights());
         failures(blocks);
         blocks.add(times());
@@ -210,9 +212,9 @@ final class SpmmReportContent {
         List<String> columns = new ArrayList<>(List.of("weights", "sparse", "n", "matrices"));
         names.forEach(name -> columns.add(label(name) + " ms"));
         boolean peers = names.stream().anyMatch(name -> !name.startsWith(OURS));
-        columns.addAll(List.of("best", "GFLOP/s", "best / " + label(baseline())));
+        columns.addAll(List.of("best", "GFLOP/s", "speed-up over " + label(baseline())));
         if (peers) {
-            columns.addAll(List.of("best / fastest peer", "fastest peer"));
+            columns.addAll(List.of("over the fastest peer", "fastest peer"));
         }
         columns.addAll(List.of("max rel err", "same bits", "status"));
         List<List<String>> rows = new ArrayList<>();
@@ -241,8 +243,8 @@ final class SpmmReportContent {
             row.add(failed ? "FAILED" : "ok");
             rows.add(row);
         });
-        return new DataTable("Time of one product, median, in milliseconds; ratios above 1 mean that Filigree is faster",
-            columns, rows);
+        return new DataTable("Median time of one product in milliseconds; speed-ups are those of the best of "
+            + "Filigree's backends", columns, rows);
     }
 
     private static Plot.Axis sparsityAxis() {
@@ -321,14 +323,15 @@ final class SpmmReportContent {
         if (series.isEmpty()) {
             return Optional.empty();
         }
-        double left = least / 1.5;
+        double ridge = roof.fmaGflops() / roof.cacheGbps();
+        // Far enough to the left that both slopes are seen to rise.
+        double left = Math.min(least, ridge) / 4;
         series.add(slope(format("memory, %.1f GB/s", roof.memoryGbps()), roof.memoryGbps(), left, roof.fmaGflops()));
         series.add(slope(format("L2 caches, %.0f GB/s", roof.cacheGbps()), roof.cacheGbps(), left, roof.fmaGflops()));
-        double ridge = Math.max(left, roof.fmaGflops() / roof.cacheGbps());
         series.add(new Plot.Series(format("multiply-adds, %.0f GFLOP/s", roof.fmaGflops()), Plot.Style.REFERENCE,
             List.of(new Plot.Point(ridge, roof.fmaGflops(), ""), new Plot.Point(most * 2, roof.fmaGflops(), ""))));
-        return Optional.of(new Plot("Roofline", "Each mark is a kernel on one shape, sparsity and number of tokens; the "
-            + "lines are this machine's measured limits on " + roof.threads()
+        return Optional.of(new Plot("Roofline", "Each mark is a kernel on one shape, sparsity and number of tokens; "
+            + "the lines are this machine's measured limits on " + roof.threads()
             + (roof.threads() == 1 ? " thread." : " threads."),
             Plot.Axis.log("arithmetic intensity (FLOP/byte)"), Plot.Axis.log("GFLOP/s of useful work"), series));
     }
