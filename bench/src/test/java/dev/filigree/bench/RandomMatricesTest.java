@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.filigree.bench.measure.WorkingSets;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,9 +37,9 @@ class RandomMatricesTest {
 
     @Test
     void rotatesMoreThanFourCaches() {
-        assertThat(SpmmContender.workingSets(false, 1000, 1_000_000)).isEqualTo(1);
-        assertThat(SpmmContender.workingSets(true, 1000, 1_000_000)).isEqualTo(4001);
-        assertThat(SpmmContender.workingSets(true, 5_000_000, 1_000_000)).isEqualTo(1);
-        assertThat(SpmmContender.workingSets(true, 0, 1_000_000)).isEqualTo(4096);
+        assertThat(WorkingSets.count(false, 1000, 1_000_000)).isEqualTo(1);
+        assertThat(WorkingSets.count(true, 1000, 1_000_000)).isEqualTo(4001);
+        assertThat(WorkingSets.count(true, 5_000_000, 1_000_000)).isEqualTo(1);
+        assertThat(WorkingSets.count(true, 0, 1_000_000)).isEqualTo(4096);
     }
 }
