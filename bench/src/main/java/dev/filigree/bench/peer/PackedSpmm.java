@@ -6,8 +6,18 @@ import java.lang.foreign.MemorySegment;
 /** A packed matrix. */
 public interface PackedSpmm extends AutoCloseable {
 
-    /** Memory that it takes, as far as the library tells. */
+    /** What the library says of how it runs, if anything. */
+    default String detail() {
+        return "";
+    }
+
+    /** Memory that a run reads of it, as far as the library tells. */
     long packedBytes();
+
+    /** Memory that it takes, padding that no run reads included. */
+    default long allocatedBytes() {
+        return packedBytes();
+    }
 
     /**
      * Prepares runs on an operand.

@@ -19,4 +19,15 @@ public final class PeerException extends RuntimeException {
     public PeerException(String message, Throwable cause) {
         super(message, cause);
     }
+
+    /**
+     * Checks a number of threads.
+     *
+     * @throws PeerException if a library does not use as many threads as it was told
+     */
+    public static void requireThreads(int asked, int used) {
+        if (used != asked) {
+            throw new PeerException("told to use " + asked + " threads, it uses " + used);
+        }
+    }
 }

@@ -44,7 +44,8 @@ final class PeerProcess implements AutoCloseable {
     static PeerProcess start(String vendor, int threads, Path folder) throws IOException {
         List<String> command = new ArrayList<>(List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--add-modules",
-            "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
+            "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xbatch",
+            "-XX:+UseSerialGC", "-XX:-UsePerfData"));
         String natives = System.getProperty(PeerPool.NATIVES);
         if (natives != null) {
             command.add("-D" + PeerPool.NATIVES + "=" + natives);

@@ -17,6 +17,8 @@ import java.util.List;
 final class ServedSpmm implements AutoCloseable {
 
     private static final int TRIALS = 5;
+    /** Copies that are mostly padding could exhaust the memory. */
+    private static final int MOST_PADDING = 2;
     private static final long TRIAL_NANOS = 100_000_000;
 
     private final Arena shared;
@@ -100,6 +102,10 @@ final class ServedSpmm implements AutoCloseable {
             long bytes = packed.getFirst().packedBytes() + problem.shape().inputBytes()
                 + problem.shape().outputBytes();
             int sets = WorkingSets.count(cache > 0, bytes, cache);
+            long allocated = packed.getFirst().allocatedBytes();
+            if (sets > 1 && allocated > MOST_PADDING * packed.getFirst().packedBytes()) {
+                throw new PeerException("a packed copy takes " + allocated + " bytes, too many to rotate copies");
+            }
             while (packed.size() < sets) {
                 packOne();
             }
@@ -149,7 +155,8 @@ final class ServedSpmm implements AutoCloseable {
         // The first packing is cold.
         double millis = Statistics.median(chosen.packMillis.stream().skip(chosen.packMillis.size() > 1 ? 1 : 0)
             .mapToDouble(x -> x).toArray());
-        String kernel = chosen.variant.kernel() + (chosen.activates ? " + activation pass" : "");
+        String kernel = (chosen.variant.kernel() + " " + chosen.packed.getFirst().detail()).strip()
+            + (chosen.activates ? " + activation pass" : "");
         return millis + "\t" + chosen.packed.getFirst().packedBytes() + "\t" + chosen.packed.size() + "\t" + kernel;
     }
 

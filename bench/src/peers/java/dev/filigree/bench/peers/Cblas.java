@@ -59,16 +59,25 @@ final class Cblas {
             @Override
             public PackedSpmm pack(Arena arena) {
                 MemorySegment dense = problem.dense(arena);
-                return bindable(problem, dense, product);
+                return bindable(problem, dense, dense.byteSize(), product);
             }
         };
     }
 
-    /** A packed matrix that a product takes. */
-    static PackedSpmm bindable(SpmmPeerProblem problem, MemorySegment matrix, Product product) {
+    /**
+     * A packed matrix that a product takes.
+     *
+     * @param readBytes how much of it a run reads
+     */
+    static PackedSpmm bindable(SpmmPeerProblem problem, MemorySegment matrix, long readBytes, Product product) {
         return new PackedSpmm() {
             @Override
             public long packedBytes() {
+                return readBytes;
+            }
+
+            @Override
+            public long allocatedBytes() {
                 return matrix.byteSize();
             }
 

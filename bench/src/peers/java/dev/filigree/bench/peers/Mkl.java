@@ -36,10 +36,10 @@ public final class Mkl implements PeerLibrary {
                 .invokeExact(INTEL_THREADING);
             library.find("MKL_Set_Num_Threads", FunctionDescriptor.ofVoid(JAVA_INT)).invokeExact(threads);
             int used = (int) library.find("MKL_Get_Max_Threads", FunctionDescriptor.of(JAVA_INT)).invokeExact();
-            if (layer != INTEL_THREADING || used != threads) {
-                throw new PeerException("asked for " + threads + " threads, it uses " + used + " (layer " + layer
-                    + ")");
+            if (layer != INTEL_THREADING) {
+                throw new PeerException("it chose threading layer " + layer);
             }
+            PeerException.requireThreads(threads, used);
         } catch (Throwable t) {
             throw NativeFunctions.unexpected(t);
         }

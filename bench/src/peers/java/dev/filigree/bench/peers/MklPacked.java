@@ -44,7 +44,9 @@ final class MklPacked {
             public PackedSpmm pack(Arena arena) {
                 boolean tokens = problem.shape().tokenMajor();
                 MemorySegment matrix = MklPacked.this.pack(problem, arena);
-                return Cblas.bindable(problem, matrix,
+                // It asks for megabytes even where the matrix has few.
+                long elements = (long) problem.shape().rows() * problem.shape().cols();
+                return Cblas.bindable(problem, matrix, Math.min(matrix.byteSize(), Float.BYTES * elements),
                     tokens ? MklPacked.this::tokenMajor : MklPacked.this::featureMajor);
             }
         };
