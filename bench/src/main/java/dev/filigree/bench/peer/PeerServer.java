@@ -8,10 +8,13 @@ import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.Set;
 
@@ -50,9 +53,20 @@ public final class PeerServer {
      * @param args how many threads libraries may use
      */
     public static void main(String[] args) throws IOException {
-        List<PeerLibrary> libraries =
-            ServiceLoader.load(PeerLibrary.class).stream().map(ServiceLoader.Provider::get).toList();
-        new PeerServer(libraries, Integer.parseInt(args[0])).serve(System.in, System.out);
+        new PeerServer(libraries(), Integer.parseInt(args[0])).serve(System.in, System.out);
+    }
+
+    private static List<PeerLibrary> libraries() {
+        List<PeerLibrary> libraries = new ArrayList<>();
+        Iterator<PeerLibrary> services = ServiceLoader.load(PeerLibrary.class).iterator();
+        while (services.hasNext()) {
+            try {
+                libraries.add(services.next());
+            } catch (ServiceConfigurationError e) {
+                System.err.println(e.getMessage()); // A build that has lost one still has the others.
+            }
+        }
+        return libraries;
     }
 
     void serve(InputStream commands, OutputStream answers) throws IOException {

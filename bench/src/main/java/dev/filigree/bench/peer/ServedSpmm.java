@@ -16,10 +16,10 @@ import java.util.List;
 /** One SpMM of a helper process: a packed matrix and operands for each working set. */
 final class ServedSpmm implements AutoCloseable {
 
-    private static final int TRIALS = 5;
+    private static final int TRIALS = 3;
     /** Copies that are mostly padding could exhaust the memory. */
     private static final int MOST_PADDING = 2;
-    private static final long TRIAL_NANOS = 100_000_000;
+    private static final long TRIAL_NANOS = 20_000_000;
 
     private final Arena shared;
     private final SpmmPeerProblem problem;
@@ -120,12 +120,17 @@ final class ServedSpmm implements AutoCloseable {
             packMillis.add((System.nanoTime() - start) / 1e6);
         }
 
-        /** The least mean time of a run over all sets, in nanoseconds. */
+        /** The time of a run, in nanoseconds: the least of a few means, after one that does not count. */
         double trial() {
-            long start = System.nanoTime();
             double best = Double.POSITIVE_INFINITY;
-            for (int i = 0; i < 2 || i < TRIALS && System.nanoTime() - start < TRIAL_NANOS; i++) {
-                best = Math.min(best, (double) run(bound.size()) / bound.size());
+            for (int i = 0; i <= TRIALS; i++) {
+                long nanos = 0;
+                int runs = 0;
+                while (nanos < TRIAL_NANOS) {
+                    nanos += run(1);
+                    runs++;
+                }
+                best = i == 0 ? best : Math.min(best, (double) nanos / runs);
             }
             return best;
         }
