@@ -145,7 +145,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
     /** What a library fails at is no failure of ours. */
     private static ContenderResult failure(CheckedContender contender, String error) {
-        return new ContenderResult.Failure(contender.name(), error, contender instanceof SpmmContender);
+        String text = error.replace(PeerException.class.getName() + ": ", "");
+        return new ContenderResult.Failure(contender.name(), text, contender instanceof SpmmContender);
     }
 
     private static ContenderResult judge(SpmmProblem problem, CheckedContender contender, Timing timing,

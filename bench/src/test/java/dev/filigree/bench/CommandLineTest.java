@@ -79,7 +79,8 @@ class CommandLineTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"--help", "info --help", "report --help", "verify --help", "bench --help", "bench spmm --help", "bench floors --help",
+    @CsvSource({"--help", "info --help", "report --help", "verify --help", "bench --help", "bench spmm --help",
+        "bench floors --help",
         "--version"})
     void helpGoesToStdout(String arguments) {
         CommandLineRun run = CommandLineRun.of(arguments.split(" "));

@@ -14,7 +14,8 @@ class PeerNamesTest {
 
     @Test
     void vendorsStandForAllTheirs() {
-        assertThat(resolve("onednn", "mkl")).containsExactly("onednn-dense", "onednn-sparse", "mkl-dense", "mkl-sparse");
+        assertThat(resolve("onednn", "mkl"))
+            .containsExactly("onednn-dense", "onednn-sparse", "mkl-dense", "mkl-sparse");
         assertThat(resolve("mkl-sparse", "mkl")).containsExactly("mkl-sparse", "mkl-dense");
         assertThat(resolve("ejml")).containsExactly("ejml-sparse");
         assertThat(resolve("all")).isEqualTo(PeerNames.SPMM);

@@ -12,7 +12,9 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** oneDNN's C interface, as much of it as a matrix product needs; matrices are f32. Used by one thread. */
 final class OneDnnApi {
@@ -43,6 +45,7 @@ final class OneDnnApi {
         MemoryLayout.structLayout(JAVA_INT, MemoryLayout.paddingLayout(4), ADDRESS);
 
     private final NativeFunctions library;
+    private final Map<String, MethodHandle> functions = new HashMap<>();
     private final MethodHandle execute;
     private final MemorySegment engine;
     private final MemorySegment stream;
@@ -65,7 +68,9 @@ final class OneDnnApi {
         }).toArray(MemoryLayout[]::new);
         int status;
         try {
-            status = (int) library.find(function, FunctionDescriptor.of(JAVA_INT, types))
+            // Linking a function takes long, and copies for a decode step call the same ones thousands of times.
+            status = (int) functions
+                .computeIfAbsent(function, name -> library.find(name, FunctionDescriptor.of(JAVA_INT, types)))
                 .invokeWithArguments(arguments);
         } catch (Throwable t) {
             throw NativeFunctions.unexpected(t);
