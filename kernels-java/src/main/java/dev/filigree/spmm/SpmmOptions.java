@@ -12,35 +12,43 @@ import java.util.Optional;
 public final class SpmmOptions {
 
     private static final SpmmOptions DEFAULTS =
-        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null);
+        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null, FallbackDense.WHEN_FASTER);
 
     private final Layout layout;
     private final Activation activation;
     private final float[] bias;
     private final Backend backend;
     private final Workers workers;
+    private final FallbackDense fallbackDense;
 
-    private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers) {
+    private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers,
+            FallbackDense fallbackDense) {
         this.layout = layout;
         this.activation = activation;
         this.bias = bias;
         this.backend = backend;
         this.workers = workers;
+        this.fallbackDense = fallbackDense;
     }
 
-    /** Feature-major, no bias, no activation, the fastest backend, the process's {@link Workers#shared() team}. */
+    /**
+     * Feature-major, no bias, no activation, the fastest backend, the process's {@link Workers#shared() team}, dense
+     * {@link FallbackDense#WHEN_FASTER when faster}.
+     */
     public static SpmmOptions defaults() {
         return DEFAULTS;
     }
 
     /** The same options with another layout of the dense operands. */
     public SpmmOptions layout(Layout newLayout) {
-        return new SpmmOptions(Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers);
+        return new SpmmOptions(
+            Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers, fallbackDense);
     }
 
     /** The same options with a function applied to each element of the result. */
     public SpmmOptions activation(Activation newActivation) {
-        return new SpmmOptions(layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers);
+        return new SpmmOptions(
+            layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers, fallbackDense);
     }
 
     /**
@@ -49,18 +57,26 @@ public final class SpmmOptions {
      * @param newBias one value a row of A; copied
      */
     public SpmmOptions bias(float[] newBias) {
-        return new SpmmOptions(layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers);
+        return new SpmmOptions(
+            layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers, fallbackDense);
     }
 
     /** The same options, for one backend and no other: planning fails where it cannot be used. */
     public SpmmOptions backend(Backend newBackend) {
         return new SpmmOptions(
-            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers);
+            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers, fallbackDense);
     }
 
     /** The same options, to run on a given team, which must stay open as long as the plan. */
     public SpmmOptions workers(Workers newWorkers) {
-        return new SpmmOptions(layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"));
+        return new SpmmOptions(
+            layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"), fallbackDense);
+    }
+
+    /** The same options, with another rule for when zeros are multiplied like any value. */
+    public SpmmOptions fallbackDense(FallbackDense newFallbackDense) {
+        return new SpmmOptions(layout, activation, bias, backend, workers,
+            Objects.requireNonNull(newFallbackDense, "fallbackDense"));
     }
 
     /** How the dense operands lie in memory. */
@@ -88,9 +104,15 @@ public final class SpmmOptions {
         return workers == null ? Workers.shared() : workers;
     }
 
+    /** Whether the plan may multiply its matrix as a dense one. */
+    public FallbackDense fallbackDense() {
+        return fallbackDense;
+    }
+
     @Override
     public String toString() {
         return "SpmmOptions[" + layout + ", activation " + activation + (bias == null ? "" : ", bias")
-            + (backend == null ? "" : ", backend " + backend.id()) + "]";
+            + (backend == null ? "" : ", backend " + backend.id())
+            + (fallbackDense == FallbackDense.WHEN_FASTER ? "" : ", dense " + fallbackDense) + "]";
     }
 }

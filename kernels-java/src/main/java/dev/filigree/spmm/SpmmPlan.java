@@ -3,13 +3,15 @@ package dev.filigree.spmm;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.PlanExplanation;
-import dev.filigree.Refusal;
+import dev.filigree.PlanExplanation.Candidate;
 import dev.filigree.Stream;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.internal.Gate;
+import dev.filigree.internal.GemmPacker;
 import dev.filigree.internal.LeakReport;
 import dev.filigree.internal.Telemetry;
 import dev.filigree.spi.Backends;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmDeviceKernel;
 import dev.filigree.spi.SpmmFormat;
@@ -20,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * A sparse matrix A (M x K, f32), packed for one kernel, ready to be multiplied with many dense operands:
@@ -86,15 +89,16 @@ public final class SpmmPlan implements AutoCloseable {
         Arena arena = Arena.ofShared();
         Executor executor = null;
         try {
-            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena,
-                memory -> {
-                    if (memory.byteSize() >= HUGE_PAGE_BYTES) {
-                        provider.adviseHugePages(memory);
-                    }
-                });
-            PlanExplanation explanation = explain(a, options.layout(), packed, provider.backend(),
-                selection.kernel().id(), selection.passedOver());
-            executor = selection.kernel().executor(packed, arena, options);
+            Consumer<MemorySegment> beforeFill = memory -> {
+                if (memory.byteSize() >= HUGE_PAGE_BYTES) {
+                    provider.adviseHugePages(memory);
+                }
+            };
+            MemorySegment packed =
+                SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena, beforeFill);
+            DenseForm dense = denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill);
+            PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);
+            executor = selection.kernel().executor(packed, dense, arena, options);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
             return new SpmmPlan(a, options.layout(), executor, explanation);
         } catch (Throwable t) {
@@ -107,23 +111,42 @@ public final class SpmmPlan implements AutoCloseable {
         }
     }
 
+    /** Null where the plan is better off without, or its backend has no dense kernel. */
+    private static DenseForm denseForm(CsrMatrix a, SpmmOptions options, float[] bias, Optional<GemmKernel> kernel,
+            Arena arena, Consumer<MemorySegment> beforeFill) {
+        boolean wanted = switch (options.fallbackDense()) {
+            case NEVER -> false;
+            case WHEN_FASTER -> DenseEstimate.of(a).denseIsFaster();
+            case ALWAYS -> true;
+        };
+        if (!wanted || kernel.isEmpty()) {
+            return null;
+        }
+        MemorySegment packed = GemmPacker.pack(
+            a, options.layout().code(), options.activation().code(), bias, arena, beforeFill);
+        return new DenseForm(kernel.get(), packed, a.nnz() == (long) a.rows() * a.cols());
+    }
+
     /** What a backend offers: a kernel on the host or on a device. */
     private sealed interface Offer {
         String id();
 
-        /** Takes ownership of the arena unless it throws. */
-        Executor executor(MemorySegment packed, Arena arena, SpmmOptions options);
+        /** The dense kernel beside it. */
+        Optional<GemmKernel> gemm();
+
+        /** Takes ownership of the arena unless it throws; {@code dense} may be null. */
+        Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options);
     }
 
-    private record HostOffer(SpmmKernel kernel) implements Offer {
+    private record HostOffer(SpmmKernel kernel, Optional<GemmKernel> gemm) implements Offer {
         @Override
         public String id() {
             return kernel.id();
         }
 
         @Override
-        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
-            return new HostExecutor(kernel, packed, arena, options.layout(), options.workers());
+        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
+            return new HostExecutor(kernel, packed, dense, arena, options.layout(), options.workers());
         }
     }
 
@@ -134,7 +157,12 @@ public final class SpmmPlan implements AutoCloseable {
         }
 
         @Override
-        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
+        public Optional<GemmKernel> gemm() {
+            return Optional.empty();
+        }
+
+        @Override
+        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
             Executor onDevice = new DeviceExecutor(kernel, packed);
             arena.close();
             return onDevice;
@@ -142,12 +170,12 @@ public final class SpmmPlan implements AutoCloseable {
     }
 
     private static Optional<Offer> kernelOf(KernelProvider provider) {
-        Optional<Offer> host = provider.spmmF32().map(HostOffer::new);
+        Optional<Offer> host = provider.spmmF32().map(kernel -> new HostOffer(kernel, provider.gemmF32()));
         return host.or(() -> provider.spmmF32OnDevice().map(DeviceOffer::new));
     }
 
-    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, Backend backend,
-            String kernel, List<Refusal> refusals) {
+    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, DenseForm dense,
+            Backends.Selection<Offer> selection) {
         long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
         String format = "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
             + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
@@ -155,9 +183,23 @@ public final class SpmmPlan implements AutoCloseable {
             + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
             + (SpmmFormat.field(packed, SpmmFormat.TILED) == 1 ? "copied to tiles" : "read in place") + ", "
             + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
-        return new PlanExplanation(OPERATION, backend, kernel, format, packed.byteSize(),
-            SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES), 2.0 * a.nnz(),
-            (double) Float.BYTES * ((double) a.rows() + a.cols()), refusals);
+        Offer offer = selection.kernel();
+        String kernel = offer.id();
+        long packedBytes = packed.byteSize();
+        long scratchBytes = SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES);
+        if (dense != null) {
+            kernel = dense.kernel().id();
+            packedBytes += dense.packed().byteSize();
+            scratchBytes = Math.max(scratchBytes, dense.scratchBytes());
+            format = dense.describe() + (dense.complete() ? "; unused: " : "; for inputs that are not finite: ") + format;
+        }
+        DenseEstimate estimate = DenseEstimate.of(a);
+        List<Candidate> candidates = offer.gemm().map(gemm -> List.of(
+            new Candidate(offer.id(), estimate.sparseNanos()),
+            new Candidate(gemm.id(), estimate.denseNanos()))).orElse(List.of());
+        return new PlanExplanation(OPERATION, selection.provider().backend(), kernel, format, packedBytes,
+            scratchBytes, 2.0 * a.nnz(), (double) Float.BYTES * ((double) a.rows() + a.cols()), candidates,
+            selection.passedOver());
     }
 
     /**
