@@ -39,8 +39,6 @@ final class GemmVector extends GemmWalk {
 
     /** By the vectors of columns, less one. Elements of arrays are no constants: see above. */
     private static final MethodHandle[] MULTIPLY = {tileHandle("multiply1"), tileHandle("multiply2")};
-    private static final MethodHandle[] TRANSPOSE = {CallBarrier.handle(MethodHandles.lookup(), "transpose",
-        long.class, long.class, int.class, int.class, long.class, long.class)};
 
     /** What the first block of a tile starts from: six rows as wide as a panel. */
     private static final MemorySegment ZEROS = Arena.global().allocate(
@@ -174,26 +172,7 @@ final class GemmVector extends GemmWalk {
     @Override
     protected void transpose(MemorySegment scratch, long fromAt, long fromStride, int rows, int columns, long toAt,
             long toStride) {
-        long base = scratch.address();
-        try {
-            TRANSPOSE[0].invokeExact(base + fromAt, fromStride, rows, columns, base + toAt, toStride);
-        } catch (Throwable t) {
-            throw CallBarrier.unexpected(t);
-        }
-    }
-
-    /** Sixteen rows at a time: reads go along as many streams as the hardware follows, writes fill whole lines. */
-    private static void transpose(long from, long fromStride, int rows, int columns, long to, long toStride) {
-        for (int first = 0; first < rows; first += GemmFormat.LANES) {
-            int count = Math.min(GemmFormat.LANES, rows - first);
-            for (int j = 0; j < columns; j++) {
-                long fromAt = address(from + first * fromStride + 4L * j);
-                long toAt = address(to + j * toStride + 4L * first);
-                for (int i = 0; i < count; i++) {
-                    ALL.set(FLOAT, toAt + 4L * i, ALL.get(FLOAT, address(fromAt + i * fromStride)));
-                }
-            }
-        }
+        VectorTranspose.transpose(scratch, fromAt, fromStride, rows, columns, toAt, toStride);
     }
 
     @Override

@@ -49,12 +49,12 @@ class SpmmAllocationTest {
     @MethodSource("backends")
     void warmDenseRunsAllocateNothing(Backend backend) {
         // Two blocks of columns and rows that are missing a few elements; both layouts with and without old values.
-        CsrMatrix a = SpmmCase.uniform(1, 50, 300, 0.95);
+        CsrMatrix a = SpmmCase.uniform(1, 20, 270, 0.95);
         try (Workers team = Workers.of(2)) {
             for (Layout layout : Layout.values()) {
                 assertNothingAllocated(
-                    SpmmCase.plain(a, 200, layout).dense(FallbackDense.ALWAYS), backend, team);
-                assertNothingAllocated(new SpmmCase(1, a, 200, layout, Activation.SILU, new float[50], 2f, 3f,
+                    SpmmCase.plain(a, 130, layout).dense(FallbackDense.ALWAYS), backend, team);
+                assertNothingAllocated(new SpmmCase(1, a, 130, layout, Activation.SILU, new float[20], 2f, 3f,
                     SpmmCase.Place.AUTO, 0, 0, FallbackDense.ALWAYS, false), backend, team);
             }
         }
