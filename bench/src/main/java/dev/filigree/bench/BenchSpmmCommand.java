@@ -60,6 +60,9 @@ final class BenchSpmmCommand implements Callable<Integer> {
         description = "none (default), relu, relu-squared, gelu-tanh, gelu-erf, silu.")
     private Activation activation = Activation.NONE;
 
+    @Option(names = "--dense", description = "Measure our own dense path on the best backend, too.")
+    private boolean dense;
+
     @Mixin
     private CommonOptions common;
 
@@ -70,7 +73,7 @@ final class BenchSpmmCommand implements Callable<Integer> {
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); Progress progress = new Progress("spmm", common.rounds())) {
-            comparison = SpmmComparison.run(problem, common.backends(), team, settings, progress::step);
+            comparison = SpmmComparison.run(problem, common.backends(), dense, team, settings, progress::step);
         }
         List<ContenderResult> results = new ArrayList<>(comparison.results());
         results.addAll(common.peerResults());
@@ -118,6 +121,7 @@ final class BenchSpmmCommand implements Callable<Integer> {
             json.addProperty("matrix", matrix.toString());
         }
         problem.describe(json);
+        json.addProperty("dense", dense);
         common.describe(json);
         json.addProperty("working_sets", workingSets);
         json.addProperty("nnz", problem.a().nnz());

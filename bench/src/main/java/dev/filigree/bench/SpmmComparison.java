@@ -16,7 +16,7 @@ import java.util.List;
 /**
  * Backends side by side on one SpMM: timed, and what the last of the timed runs wrote checked.
  *
- * @param results one for each backend that was asked for, in that order
+ * @param results one for each backend that was asked for, in that order, then that of the dense path
  * @param workingSets how many copies of matrix and operands each contender took in turn
  */
 record SpmmComparison(List<ContenderResult> results, int workingSets) {
@@ -25,7 +25,14 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
         results = List.copyOf(results);
     }
 
+    /** Runs backends alone. */
     static SpmmComparison run(SpmmProblem problem, List<Backend> backends, Workers team,
+            SideBySide.Settings settings, Runnable afterRound) {
+        return run(problem, backends, false, team, settings, afterRound);
+    }
+
+    /** Runs backends, and after them the dense path where it was asked for. */
+    static SpmmComparison run(SpmmProblem problem, List<Backend> backends, boolean dense, Workers team,
             SideBySide.Settings settings, Runnable afterRound) {
         List<ContenderResult> results = new ArrayList<>();
         List<SpmmContender> contenders = new ArrayList<>();
@@ -33,6 +40,10 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             long cache = Machine.here().lastLevelCacheBytes();
             for (Backend backend : backends) {
                 results.add(enter(problem, backend, team, cache, contenders));
+            }
+            if (dense) {
+                contenders.add(SpmmContender.openDense(problem, team, cache));
+                results.add(null);
             }
             List<Outcome> outcomes = new SideBySide(settings).measure(contenders, afterRound);
             List<ContenderResult> measured = judge(problem, contenders, outcomes);
