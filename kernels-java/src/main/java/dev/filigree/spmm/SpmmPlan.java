@@ -36,6 +36,9 @@ import java.util.function.Consumer;
  * meets its operand, so it cannot turn an infinity into a NaN. With {@code beta = 0} the output is not read. The
  * result of a run has the same bits on every host backend and for every team size.
  *
+ * <p>A matrix with few zeros is kept as a dense one too, and runs multiply that wherever it makes no difference:
+ * {@link SpmmOptions#fallbackDense} has a say, {@link #explain()} tells.
+ *
  * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says.
  * Warm runs allocate nothing. {@link #close()} gives the packed matrix back.
  */
