@@ -18,7 +18,8 @@ import java.util.Locale;
  * @param refusals the faster backends that were passed over, and why
  */
 public record PlanExplanation(String operation, Backend backend, String kernel, String format, long packedBytes,
-        long scratchBytes, double flopsPerColumn, double bytesPerColumn, List<Candidate> candidates, List<Refusal> refusals) {
+        long scratchBytes, double flopsPerColumn, double bytesPerColumn, List<Candidate> candidates,
+        List<Refusal> refusals) {
 
     /**
      * A way to run the plan, with what the planner thinks of it.

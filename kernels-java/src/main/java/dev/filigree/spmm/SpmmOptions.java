@@ -12,28 +12,31 @@ import java.util.Optional;
 public final class SpmmOptions {
 
     private static final SpmmOptions DEFAULTS =
-        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null, FallbackDense.WHEN_FASTER);
+        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null, 128,
+            FallbackDense.WHEN_FASTER);
 
     private final Layout layout;
     private final Activation activation;
     private final float[] bias;
     private final Backend backend;
     private final Workers workers;
+    private final int typicalN;
     private final FallbackDense fallbackDense;
 
     private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers,
-            FallbackDense fallbackDense) {
+            int typicalN, FallbackDense fallbackDense) {
         this.layout = layout;
         this.activation = activation;
         this.bias = bias;
         this.backend = backend;
         this.workers = workers;
+        this.typicalN = typicalN;
         this.fallbackDense = fallbackDense;
     }
 
     /**
-     * Feature-major, no bias, no activation, the fastest backend, the process's {@link Workers#shared() team}, dense
-     * {@link FallbackDense#WHEN_FASTER when faster}.
+     * Feature-major, no bias, no activation, for about 128 columns, the fastest backend, the process's
+     * {@link Workers#shared() team}, dense {@link FallbackDense#WHEN_FASTER when faster}.
      */
     public static SpmmOptions defaults() {
         return DEFAULTS;
@@ -42,13 +45,15 @@ public final class SpmmOptions {
     /** The same options with another layout of the dense operands. */
     public SpmmOptions layout(Layout newLayout) {
         return new SpmmOptions(
-            Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers, fallbackDense);
+            Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers, typicalN,
+            fallbackDense);
     }
 
     /** The same options with a function applied to each element of the result. */
     public SpmmOptions activation(Activation newActivation) {
         return new SpmmOptions(
-            layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers, fallbackDense);
+            layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers, typicalN,
+            fallbackDense);
     }
 
     /**
@@ -58,24 +63,40 @@ public final class SpmmOptions {
      */
     public SpmmOptions bias(float[] newBias) {
         return new SpmmOptions(
-            layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers, fallbackDense);
+            layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers, typicalN,
+            fallbackDense);
     }
 
     /** The same options, for one backend and no other: planning fails where it cannot be used. */
     public SpmmOptions backend(Backend newBackend) {
         return new SpmmOptions(
-            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers, fallbackDense);
+            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers, typicalN,
+            fallbackDense);
     }
 
     /** The same options, to run on a given team, which must stay open as long as the plan. */
     public SpmmOptions workers(Workers newWorkers) {
         return new SpmmOptions(
-            layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"), fallbackDense);
+            layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"), typicalN,
+            fallbackDense);
+    }
+
+    /**
+     * The same options for runs of about {@code n} columns (or tokens): the packing is chosen for it. Runs of any
+     * other width stay correct, and lose some speed.
+     *
+     * @throws IllegalArgumentException if n is less than 1
+     */
+    public SpmmOptions typicalN(int n) {
+        if (n < 1) {
+            throw new IllegalArgumentException("typicalN = " + n + " is less than 1");
+        }
+        return new SpmmOptions(layout, activation, bias, backend, workers, n, fallbackDense);
     }
 
     /** The same options, with another rule for when zeros are multiplied like any value. */
     public SpmmOptions fallbackDense(FallbackDense newFallbackDense) {
-        return new SpmmOptions(layout, activation, bias, backend, workers,
+        return new SpmmOptions(layout, activation, bias, backend, workers, typicalN,
             Objects.requireNonNull(newFallbackDense, "fallbackDense"));
     }
 
@@ -97,6 +118,11 @@ public final class SpmmOptions {
     /** The backend demanded, if any. */
     public Optional<Backend> backend() {
         return Optional.ofNullable(backend);
+    }
+
+    /** The columns (or tokens) that the packing is chosen for; 128 unless set. */
+    public int typicalN() {
+        return typicalN;
     }
 
     /** The team that runs the plan. */

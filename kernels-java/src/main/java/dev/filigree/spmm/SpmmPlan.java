@@ -97,8 +97,8 @@ public final class SpmmPlan implements AutoCloseable {
                     provider.adviseHugePages(memory);
                 }
             };
-            MemorySegment packed =
-                SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena, beforeFill);
+            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.typicalN(),
+                options.activation().code(), bias, arena, beforeFill);
             DenseForm dense = denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill);
             PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);
             executor = selection.kernel().executor(packed, dense, arena, options);
@@ -184,7 +184,7 @@ public final class SpmmPlan implements AutoCloseable {
             + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
             + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " row groups, "
             + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
-            + (SpmmFormat.field(packed, SpmmFormat.TILED) == 1 ? "copied to tiles" : "read in place") + ", "
+            + tiling(packed) + ", "
             + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
         Offer offer = selection.kernel();
         String kernel = offer.id();
@@ -194,7 +194,8 @@ public final class SpmmPlan implements AutoCloseable {
             kernel = dense.kernel().id();
             packedBytes += dense.packed().byteSize();
             scratchBytes = Math.max(scratchBytes, dense.scratchBytes());
-            format = dense.describe() + (dense.complete() ? "; unused: " : "; for inputs that are not finite: ") + format;
+            format = dense.describe() + (dense.complete() ? "; unused: " : "; for inputs that are not finite: ")
+                + format;
         }
         DenseEstimate estimate = DenseEstimate.of(a);
         List<Candidate> candidates = offer.gemm().map(gemm -> List.of(
@@ -203,6 +204,14 @@ public final class SpmmPlan implements AutoCloseable {
         return new PlanExplanation(OPERATION, selection.provider().backend(), kernel, format, packedBytes,
             scratchBytes, 2.0 * a.nnz(), (double) Float.BYTES * ((double) a.rows() + a.cols()), candidates,
             selection.passedOver());
+    }
+
+    private static String tiling(MemorySegment packed) {
+        return switch ((int) SpmmFormat.field(packed, SpmmFormat.TILED)) {
+            case SpmmFormat.TILE -> "copied to tiles";
+            case SpmmFormat.TILE_OR_IN_PLACE -> "copied whole or read in place";
+            default -> "read in place or row by row";
+        };
     }
 
     /**
