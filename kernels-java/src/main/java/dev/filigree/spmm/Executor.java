@@ -2,6 +2,7 @@ package dev.filigree.spmm;
 
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.internal.Operands;

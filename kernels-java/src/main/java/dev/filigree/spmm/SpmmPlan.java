@@ -2,6 +2,7 @@ package dev.filigree.spmm;
 
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.PlanExplanation;
 import dev.filigree.Refusal;
 import dev.filigree.Stream;
