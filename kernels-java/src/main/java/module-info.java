@@ -12,6 +12,7 @@ module dev.filigree.kernels {
 
     exports dev.filigree;
     exports dev.filigree.format;
+    exports dev.filigree.nm;
     exports dev.filigree.prune;
     exports dev.filigree.spmm;
     exports dev.filigree.spi;

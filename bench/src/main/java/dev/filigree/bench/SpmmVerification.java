@@ -4,6 +4,7 @@ import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.suite.Bits;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.spmm.SpmmCase;
 import dev.filigree.suite.spmm.SpmmReference;
 import java.lang.foreign.Arena;
@@ -42,7 +43,7 @@ final class SpmmVerification implements AutoCloseable {
         try {
             return verify(test, arena);
         } finally {
-            if (test.place() == SpmmCase.Place.CONFINED || test.place() == SpmmCase.Place.SHARED) {
+            if (test.place() == Dense.Place.CONFINED || test.place() == Dense.Place.SHARED) {
                 arena.close();
             }
         }

@@ -5,6 +5,7 @@ import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Optional;
@@ -13,6 +14,7 @@ import java.util.Optional;
 public final class ScalarProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmScalar();
+    private final NmKernel nm = new NmScalar();
 
     @Override
     public Backend backend() {
@@ -26,11 +28,17 @@ public final class ScalarProvider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"));
+        return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
+            new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return Optional.of(nm);
     }
 }

@@ -5,6 +5,7 @@ import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Optional;
@@ -13,6 +14,7 @@ import java.util.Optional;
 public final class VectorProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmVector();
+    private final NmKernel nm = new NmVector();
 
     /** Created by name. */
     public VectorProvider() {}
@@ -29,12 +31,18 @@ public final class VectorProvider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of(new KernelInfo(
-            SpmmVector.ID, "spmm", DType.F32, "java-" + Species.F32.vectorBitSize(), SpmmVector.TILE));
+        String isa = "java-" + Species.F32.vectorBitSize();
+        return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
+            new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return Optional.of(nm);
     }
 }

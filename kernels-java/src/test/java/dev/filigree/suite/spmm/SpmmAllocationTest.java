@@ -10,6 +10,7 @@ import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
@@ -39,7 +40,7 @@ class SpmmAllocationTest {
             assertNothingAllocated(SpmmCase.plain(inPlace, 400, Layout.FEATURE_MAJOR), backend, team);
             assertNothingAllocated(SpmmCase.plain(tiled, 400, Layout.TOKEN_MAJOR), backend, team);
             assertNothingAllocated(new SpmmCase(1, tiled, 400, Layout.FEATURE_MAJOR,
-                dev.filigree.Activation.GELU_ERF, new float[50], 2f, 3f, SpmmCase.Place.HEAP, 0, 0), backend, team);
+                dev.filigree.Activation.GELU_ERF, new float[50], 2f, 3f, Dense.Place.HEAP, 0, 0), backend, team);
         }
     }
 
