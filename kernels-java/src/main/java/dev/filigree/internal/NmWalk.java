@@ -106,7 +106,7 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
             for (long row = rowBegin; row < rowEnd; row += FINISH_ROWS) {
                 finishRows(packed, field(packed, NmFormat.BIAS), intField(packed, NmFormat.ACTIVATION), (int) row,
                     (int) Math.min(FINISH_ROWS, rowEnd - row), scratch,
-                    sumsAt + (row - rowBegin) * Float.BYTES * padded, field(packed, NmFormat.OLD),
+                    sumsAt + (row - rowBegin) * Float.BYTES * padded, field(packed, NmFormat.OLD_VALUES),
                     field(packed, NmFormat.STAGE), c, cStride, tokens, alpha, beta, first, width);
             }
         }
@@ -181,7 +181,7 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
     private void storeFew(MemorySegment packed, MemorySegment c, long cStride, boolean tokens, float alpha,
             float beta, long first, int width, long pass, int groups, MemorySegment scratch) {
         long sumsAt = field(packed, NmFormat.SUMS);
-        long oldAt = field(packed, NmFormat.OLD);
+        long oldAt = field(packed, NmFormat.OLD_VALUES);
         long stageAt = field(packed, NmFormat.STAGE);
         long row = pass * NmFormat.LANES;
         int rows = (int) Math.min((long) groups * NmFormat.LANES, field(packed, NmFormat.ROWS) - row);

@@ -120,7 +120,7 @@ final class NmPacker {
             passGroups * LANES * NmFormat.FEW);
         set(packed, NmFormat.SUMS, sums);
         set(packed, NmFormat.COLUMNS, columns);
-        set(packed, NmFormat.OLD, old);
+        set(packed, NmFormat.OLD_VALUES, old);
         set(packed, NmFormat.STAGE, stage);
         set(packed, NmFormat.SCRATCH_BYTES, align(stage + stageFloats * Float.BYTES));
     }

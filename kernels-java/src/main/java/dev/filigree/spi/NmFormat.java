@@ -66,7 +66,7 @@ public final class NmFormat {
     /** Scratch offset of {@code int32[slots of a block][streams]}. */
     public static final long COLUMNS = 112;
     /** Scratch offset of {@code float[FINISH_ROWS][PANEL]}. */
-    public static final long OLD = 120;
+    public static final long OLD_VALUES = 120;
     /** Scratch offset of the memory through which operands are transposed. */
     public static final long STAGE = 128;
     /** {@code int32}. */

@@ -5,6 +5,7 @@ import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -19,6 +20,9 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<SpmmKernel> spmm =
         kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeSpmm.ID))
             ? Optional.of(new NativeSpmm()) : Optional.empty();
+    private final Optional<NmKernel> nm =
+        kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeNm.ID))
+            ? Optional.of(new NativeNm()) : Optional.empty();
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -57,6 +61,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return spmm;
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return nm;
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.spi.NmFormat;
 import dev.filigree.spi.SpmmFormat;
 import java.io.IOException;
 import java.lang.foreign.GroupLayout;
@@ -13,7 +14,6 @@ import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -122,11 +122,31 @@ class BindingsTest {
 
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
-        GroupLayout struct = filigree_spmm_packed.layout();
-        Set<String> notOffsets =
-            Set.of("PANEL", "LANES", "GATHER_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES");
+        assertSameFields(SpmmFormat.class, filigree_spmm_packed.layout(),
+            Set.of("PANEL", "LANES", "GATHER_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES"),
+            Set.of("layout", "activation"));
+        assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(filigree_spmm_packed.sizeof());
+        assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
+        assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+    }
+
+    @Test
+    void theNmFormatIsTheHeadersStruct() throws Exception {
+        assertSameFields(NmFormat.class, filigree_nm_packed.layout(),
+            Set.of("PANEL", "LANES", "FEW", "TOKEN_GAP", "FINISH_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE",
+                "HEADER_BYTES"),
+            Set.of("n", "m", "vector", "index_bits", "layout", "activation"));
+        assertThat(NmFormat.HEADER_BYTES).isEqualTo(filigree_nm_packed.sizeof());
+        assertThat(NmFormat.PANEL).isEqualTo(Filigree.FILIGREE_NM_PANEL());
+        assertThat(NmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_NM_MAGIC());
+    }
+
+    /** The public constants of a format, less some, are the offsets of a struct's fields; field() reads eight bytes of
+     * them, and intField() four. */
+    private static void assertSameFields(Class<?> format, GroupLayout struct, Set<String> notOffsets, Set<String> ints)
+            throws Exception {
         Map<String, Long> offsets = new TreeMap<>();
-        for (Field field : SpmmFormat.class.getFields()) {
+        for (Field field : format.getFields()) {
             if (!notOffsets.contains(field.getName())) {
                 offsets.put(field.getName().toLowerCase(Locale.ROOT), field.getLong(null));
             }
@@ -136,17 +156,8 @@ class BindingsTest {
             .collect(Collectors.toMap(name -> name,
                 name -> struct.byteOffset(MemoryLayout.PathElement.groupElement(name))));
         assertThat(offsets).isEqualTo(expected);
-
-        // field() reads eight bytes and intField() four.
-        assertThat(Arrays.asList("layout", "activation")).allSatisfy(name ->
-            assertThat(struct.select(MemoryLayout.PathElement.groupElement(name)))
-                .isInstanceOf(ValueLayout.OfInt.class));
-        assertThat(struct.memberLayouts()).filteredOn(member -> member.byteSize() == Integer.BYTES)
-            .hasSize(2);
-
-        assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(struct.byteSize());
-        assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
-        assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+        assertThat(struct.memberLayouts().stream().filter(member -> member instanceof ValueLayout.OfInt)
+            .map(member -> member.name().orElseThrow())).containsExactlyInAnyOrderElementsOf(ints);
     }
 
     @Test
