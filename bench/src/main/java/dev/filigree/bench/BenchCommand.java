@@ -6,7 +6,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "bench", mixinStandardHelpOptions = true, usageHelpAutoWidth = true,
-    description = "Measures the backends side by side on one problem.", subcommands = BenchSpmmCommand.class)
+    description = "Measures the backends side by side on one problem.",
+    subcommands = {BenchSpmmCommand.class, BenchNmCommand.class})
 final class BenchCommand implements Runnable {
 
     @Spec

@@ -27,12 +27,18 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
     static SpmmComparison run(SpmmProblem problem, List<Backend> backends, Workers team,
             SideBySide.Settings settings, Runnable afterRound) {
+        return run(problem, Planner.SPMM, backends, team, settings, afterRound);
+    }
+
+    /** With any operation that computes the same product. */
+    static SpmmComparison run(SpmmProblem problem, Planner planner, List<Backend> backends, Workers team,
+            SideBySide.Settings settings, Runnable afterRound) {
         List<ContenderResult> results = new ArrayList<>();
         List<SpmmContender> contenders = new ArrayList<>();
         try {
             long cache = Machine.here().lastLevelCacheBytes();
             for (Backend backend : backends) {
-                results.add(enter(problem, backend, team, cache, contenders));
+                results.add(enter(problem, planner, backend, team, cache, contenders));
             }
             List<Outcome> outcomes = new SideBySide(settings).measure(contenders, afterRound);
             List<ContenderResult> measured = judge(problem, contenders, outcomes);
@@ -50,8 +56,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
     }
 
     /** Null when the backend has entered, otherwise why it cannot. */
-    private static ContenderResult enter(SpmmProblem problem, Backend backend, Workers team, long cache,
-            List<SpmmContender> contenders) {
+    private static ContenderResult enter(SpmmProblem problem, Planner planner, Backend backend, Workers team,
+            long cache, List<SpmmContender> contenders) {
         String name = SpmmContender.name(backend);
         if (backend.unavailabilityCause().isPresent()) {
             Refusal refusal = backend.unavailabilityCause().get();
@@ -61,7 +67,7 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             return new ContenderResult.Failure(name, "operands in device memory are not built in yet", false);
         }
         try {
-            contenders.add(SpmmContender.open(problem, backend, team, cache));
+            contenders.add(SpmmContender.open(problem, planner, backend, team, cache));
             return null;
         } catch (UnsupportedOperationException | IllegalArgumentException e) {
             return new ContenderResult.Failure(name, e.getMessage(), false);
@@ -114,8 +120,13 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
     /** The object that the command line's contract describes. */
     JsonObject toJson(JsonObject caseJson) {
+        return toJson("spmm", caseJson);
+    }
+
+    /** The same, of another operation. */
+    JsonObject toJson(String operation, JsonObject caseJson) {
         JsonObject json = new JsonObject();
-        json.addProperty("op", "spmm");
+        json.addProperty("op", operation);
         json.add("case", caseJson);
         JsonArray lines = new JsonArray();
         results.forEach(result -> lines.add(result.toJson()));

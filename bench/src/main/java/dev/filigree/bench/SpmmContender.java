@@ -5,15 +5,12 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.Contender;
 import dev.filigree.bench.measure.Statistics;
-import dev.filigree.spmm.Spmm;
-import dev.filigree.spmm.SpmmOptions;
-import dev.filigree.spmm.SpmmPlan;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One of Filigree's backends on an SpMM.
+ * One of Filigree's backends on a product with a sparse matrix.
  *
  * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
@@ -31,17 +28,21 @@ final class SpmmContender implements Contender {
     private static final int MOST_WORKING_SETS = 4096;
 
     private final Arena arena = Arena.ofShared();
-    private final List<SpmmPlan> plans = new ArrayList<>();
+    private final List<Planner.Planned> plans = new ArrayList<>();
     private final List<DenseMatrix> inputs = new ArrayList<>();
     private final List<DenseMatrix> outputs = new ArrayList<>();
     private final List<Double> packMillis = new ArrayList<>();
     private final SpmmProblem problem;
-    private final SpmmOptions options;
+    private final Planner planner;
+    private final Backend backend;
+    private final Workers team;
     private int next;
 
-    private SpmmContender(SpmmProblem problem, Backend backend, Workers team) {
+    private SpmmContender(SpmmProblem problem, Planner planner, Backend backend, Workers team) {
         this.problem = problem;
-        options = problem.options().backend(backend).workers(team);
+        this.planner = planner;
+        this.backend = backend;
+        this.team = team;
     }
 
     /**
@@ -49,8 +50,9 @@ final class SpmmContender implements Contender {
      *
      * @throws UnsupportedOperationException if the backend cannot run here
      */
-    static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
-        SpmmContender contender = new SpmmContender(problem, backend, team);
+    static SpmmContender open(SpmmProblem problem, Planner planner, Backend backend, Workers team,
+            long lastLevelCache) {
+        SpmmContender contender = new SpmmContender(problem, planner, backend, team);
         try {
             contender.prepare(lastLevelCache);
             return contender;
@@ -90,9 +92,9 @@ final class SpmmContender implements Contender {
         return copy;
     }
 
-    private SpmmPlan timedPlan() {
+    private Planner.Planned timedPlan() {
         long start = System.nanoTime();
-        SpmmPlan plan = Spmm.plan(problem.a(), options);
+        Planner.Planned plan = planner.plan(problem, backend, team);
         packMillis.add((System.nanoTime() - start) / 1e6);
         return plan;
     }
@@ -103,7 +105,7 @@ final class SpmmContender implements Contender {
 
     @Override
     public String name() {
-        return name(plans.getFirst().backend());
+        return name(backend);
     }
 
     @Override
@@ -113,7 +115,7 @@ final class SpmmContender implements Contender {
 
     @Override
     public void run() {
-        plans.get(next).run(inputs.get(next), outputs.get(next));
+        plans.get(next).run().run(inputs.get(next), outputs.get(next));
         next = next + 1 == plans.size() ? 0 : next + 1;
     }
 
@@ -148,7 +150,7 @@ final class SpmmContender implements Contender {
 
     @Override
     public void close() {
-        plans.forEach(SpmmPlan::close);
+        plans.forEach(Planner.Planned::close);
         arena.close();
     }
 }

@@ -5,12 +5,12 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import java.lang.foreign.MemorySegment;
 
 /** What follows the sums of a row, one float at a time. */
-final class ScalarEpilogue {
+public final class ScalarEpilogue {
 
     private ScalarEpilogue() {}
 
     /** {@code acc = act(alpha * acc (+ beta * old) (+ bias))}, in place, for {@code width} elements. */
-    static void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
+    public static void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
         for (int j = 0; j < width; j++) {
             float y = alpha * scratch.get(JAVA_FLOAT, accAt + 4L * j);

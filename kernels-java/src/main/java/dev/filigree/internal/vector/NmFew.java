@@ -32,7 +32,7 @@ final class NmFew {
 
     private static final MethodHandle[] ONE = {CallBarrier.handle(MethodHandles.lookup(), "one", long.class,
         long.class, long.class, int.class, int.class, long.class, long.class, int.class, long.class, long.class)};
-    private static final MethodHandle[] FOUR = {CallBarrier.handle(MethodHandles.lookup(), "four", long.class,
+    private static final MethodHandle[] TWO = {CallBarrier.handle(MethodHandles.lookup(), "two", long.class,
         long.class, long.class, int.class, int.class, long.class, long.class, int.class, long.class, long.class,
         long.class, long.class)};
 
@@ -63,8 +63,8 @@ final class NmFew {
                     ONE[0].invokeExact(values + at, words, bit, bits, slots, firstColumns, shifts, groups, x,
                         sums + at);
                 }
-                for (int token = 0; token < tokens && tokens > 1; token += 4) {
-                    FOUR[0].invokeExact(values + at, words, bit, bits, slots, firstColumns, shifts, groups,
+                for (int token = 0; token < tokens && tokens > 1; token += 2) {
+                    TWO[0].invokeExact(values + at, words, bit, bits, slots, firstColumns, shifts, groups,
                         x + token * tokenBytes, tokenBytes, sums + token * sumBytes + at, sumBytes);
                 }
             }
@@ -105,8 +105,8 @@ final class NmFew {
         }
     }
 
-    /** Two vectors of rows of each group, four tokens. */
-    private static void four(long values, long words, long bit, int bits, int slots, long firstColumns, long shifts,
+    /** Two vectors of rows of each group, two tokens: with more, C2 no longer inlines all of it. */
+    private static void two(long values, long words, long bit, int bits, int slots, long firstColumns, long shifts,
             int groups, long x, long tokenBytes, long sums, long sumBytes) {
         IntVector shift = indices(address(shifts));
         int mask = (1 << bits) - 1;
@@ -115,16 +115,10 @@ final class NmFew {
         for (int group = 0; group < groups; group++) {
             long end0 = address(sums + group * SLOT);
             long end1 = address(end0 + sumBytes);
-            long end2 = address(end1 + sumBytes);
-            long end3 = address(end2 + sumBytes);
             FloatVector s00 = load(end0);
             FloatVector s01 = load(end0 + STEP);
             FloatVector s10 = load(end1);
             FloatVector s11 = load(end1 + STEP);
-            FloatVector s20 = load(end2);
-            FloatVector s21 = load(end2 + STEP);
-            FloatVector s30 = load(end3);
-            FloatVector s31 = load(end3 + STEP);
             long word = words + (group * slots * slotBits >>> 3);
             long value = values + (long) group * slots * SLOT;
             for (int slot = 0; slot < slots; slot++) {
@@ -146,21 +140,11 @@ final class NmFew {
                 b = indices(address(from + tokenBytes));
                 s10 = i0.selectFrom(b).reinterpretAsFloats().fma(a0, s10);
                 s11 = i1.selectFrom(b).reinterpretAsFloats().fma(a1, s11);
-                b = indices(address(from + 2 * tokenBytes));
-                s20 = i0.selectFrom(b).reinterpretAsFloats().fma(a0, s20);
-                s21 = i1.selectFrom(b).reinterpretAsFloats().fma(a1, s21);
-                b = indices(address(from + 3 * tokenBytes));
-                s30 = i0.selectFrom(b).reinterpretAsFloats().fma(a0, s30);
-                s31 = i1.selectFrom(b).reinterpretAsFloats().fma(a1, s31);
             }
             s00.intoMemorySegment(ALL, end0, ORDER);
             s01.intoMemorySegment(ALL, end0 + STEP, ORDER);
             s10.intoMemorySegment(ALL, end1, ORDER);
             s11.intoMemorySegment(ALL, end1 + STEP, ORDER);
-            s20.intoMemorySegment(ALL, end2, ORDER);
-            s21.intoMemorySegment(ALL, end2 + STEP, ORDER);
-            s30.intoMemorySegment(ALL, end3, ORDER);
-            s31.intoMemorySegment(ALL, end3 + STEP, ORDER);
         }
     }
 
