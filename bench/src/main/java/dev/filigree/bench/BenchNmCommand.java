@@ -7,6 +7,7 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
+import dev.filigree.bench.peer.PeerPool;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.NmMatrix;
 import dev.filigree.format.NmPattern;
@@ -15,10 +16,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -79,17 +77,14 @@ final class BenchNmCommand implements Callable<Integer> {
         try (Arena arena = Arena.ofConfined()) {
             a = NmMatrix.pruned(weights(arena), pattern);
         }
-        SpmmProblem problem = new SpmmProblem(storedEntries(a), tokens, layout, activation, common.seed(),
-            Optional.empty());
+        SpmmProblem problem = new SpmmProblem(storedEntries(a), tokens, layout, activation, common.seed());
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
-        try (Workers team = Workers.of(common.threads()); Progress progress = new Progress("nm", common.rounds())) {
-            comparison = SpmmComparison.run(problem, Planner.nm(a), common.backends(), team, settings,
-                progress::step);
+        try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
+                Progress progress = new Progress("nm", common.rounds())) {
+            comparison = SpmmComparison.run(problem, Planner.nm(a), common.backends(), common.peers(), peers, team,
+                settings, progress::step);
         }
-        List<ContenderResult> results = new ArrayList<>(comparison.results());
-        results.addAll(common.peerResults());
-        comparison = new SpmmComparison(results, comparison.workingSets());
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
             out.println(Json.line(comparison.toJson("nm", describe(a, comparison.workingSets()))));

@@ -3,8 +3,9 @@ package dev.filigree.bench;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
-import dev.filigree.bench.measure.Contender;
+import dev.filigree.bench.measure.CheckedContender;
 import dev.filigree.bench.measure.Statistics;
+import dev.filigree.bench.measure.WorkingSets;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,16 +17,12 @@ import java.util.List;
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
  * take them in turn.
  */
-final class SpmmContender implements Contender {
+final class SpmmContender implements CheckedContender {
 
     /** The time to pack is the median of the last few times, when the packer is warm. */
     private static final int TIMED_PACKINGS = 3;
     private static final int PACKINGS = 20;
     private static final long PACKING_NANOS = 200_000_000;
-
-    private static final int CACHE_MULTIPLE = 4;
-    /** A matrix so small that this is not enough is never out of the cache in earnest. */
-    private static final int MOST_WORKING_SETS = 4096;
 
     private final Arena arena = Arena.ofShared();
     private final List<Planner.Planned> plans = new ArrayList<>();
@@ -45,8 +42,13 @@ final class SpmmContender implements Contender {
         this.team = team;
     }
 
+    /** Packs the problem for SpMM on a backend. */
+    static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
+        return open(problem, Planner.SPMM, backend, team, lastLevelCache);
+    }
+
     /**
-     * Packs the problem for a backend.
+     * Packs the problem for an operation on a backend.
      *
      * @throws UnsupportedOperationException if the backend cannot run here
      */
@@ -64,7 +66,7 @@ final class SpmmContender implements Contender {
 
     private void prepare(long lastLevelCache) {
         plans.add(timedPlan());
-        int sets = workingSets(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
+        int sets = WorkingSets.count(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
         for (int i = 1; i < sets; i++) {
             plans.add(timedPlan());
         }
@@ -78,12 +80,6 @@ final class SpmmContender implements Contender {
             inputs.add(i == 0 ? input : copy(input));
             outputs.add(problem.output(arena));
         }
-    }
-
-    /** How many working sets exceed the cache more than fourfold; one where nothing is to be rotated. */
-    static int workingSets(boolean rotate, long bytes, long lastLevelCache) {
-        return rotate
-            ? (int) Math.min(MOST_WORKING_SETS, CACHE_MULTIPLE * lastLevelCache / Math.max(1, bytes) + 1) : 1;
     }
 
     private DenseMatrix copy(DenseMatrix matrix) {
@@ -135,7 +131,8 @@ final class SpmmContender implements Contender {
         return packedBytes() + problem.denseBytes();
     }
 
-    int workingSets() {
+    @Override
+    public int workingSets() {
         return plans.size();
     }
 
@@ -143,8 +140,8 @@ final class SpmmContender implements Contender {
         return inputs.getFirst();
     }
 
-    /** What the first working set's runs wrote. */
-    DenseMatrix output() {
+    @Override
+    public DenseMatrix output() {
         return outputs.getFirst();
     }
 
