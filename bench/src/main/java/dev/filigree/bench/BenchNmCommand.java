@@ -67,6 +67,9 @@ final class BenchNmCommand implements Callable<Integer> {
         description = "none (default), relu, relu-squared, gelu-tanh, gelu-erf, silu.")
     private Activation activation = Activation.NONE;
 
+    @Option(names = "--dense", description = "Measure our own dense path, too.")
+    private boolean dense;
+
     @Mixin
     private CommonOptions common;
 
@@ -82,8 +85,8 @@ final class BenchNmCommand implements Callable<Integer> {
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
                 Progress progress = new Progress("nm", common.rounds())) {
-            comparison = SpmmComparison.run(problem, Planner.nm(a), common.backends(), common.peers(), peers, team,
-                settings, progress::step);
+            SpmmEntrants entrants = new SpmmEntrants(common.backends(), dense, common.peers(), peers);
+            comparison = SpmmComparison.run(problem, Planner.nm(a), entrants, team, settings, progress::step);
         }
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
@@ -165,6 +168,7 @@ final class BenchNmCommand implements Callable<Integer> {
         json.addProperty("dtype", dtype.id());
         json.addProperty("layout", Choice.name(layout));
         json.addProperty("activation", Choice.name(activation));
+        json.addProperty("dense", dense);
         common.describe(json);
         json.addProperty("working_sets", workingSets);
         json.addProperty("nnz", a.nnz());

@@ -8,6 +8,7 @@ import dev.filigree.format.NmMatrix;
 import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmOptions;
 import dev.filigree.nm.NmPlan;
+import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 
@@ -15,11 +16,17 @@ import dev.filigree.spmm.SpmmPlan;
 @FunctionalInterface
 interface Planner {
 
-    /** SpMM, on the problem's own matrix. */
-    Planner SPMM = (problem, backend, team) -> {
-        SpmmPlan plan = Spmm.plan(problem.a(), problem.options().backend(backend).workers(team));
+    /** SpMM, by a sparse kernel. */
+    Planner SPMM = (problem, backend, team) -> spmm(problem, backend, team, FallbackDense.NEVER);
+
+    /** SpMM, by the dense kernel. */
+    Planner DENSE = (problem, backend, team) -> spmm(problem, backend, team, FallbackDense.ALWAYS);
+
+    private static Planned spmm(SpmmProblem problem, Backend backend, Workers team, FallbackDense dense) {
+        SpmmPlan plan =
+            Spmm.plan(problem.a(), problem.options().backend(backend).fallbackDense(dense).workers(team));
         return new Planned(plan::run, plan.explain(), plan::close);
-    };
+    }
 
     /** Packs for a backend; {@link UnsupportedOperationException} where it cannot run here. */
     Planned plan(SpmmProblem problem, Backend backend, Workers team);

@@ -11,13 +11,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One of Filigree's backends on a product with a sparse matrix.
+ * One of Filigree's backends on a product with a sparse matrix, or its dense path, which multiplies the zeros too.
  *
  * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
  * take them in turn.
  */
 final class SpmmContender implements CheckedContender {
+
+    /** Our own dense path on the best backend. */
+    static final String DENSE = "filigree/dense";
 
     /** The time to pack is the median of the last few times, when the packer is warm. */
     private static final int TIMED_PACKINGS = 3;
@@ -42,19 +45,28 @@ final class SpmmContender implements CheckedContender {
         this.team = team;
     }
 
-    /** Packs the problem for SpMM on a backend. */
+    /**
+     * Packs the problem for a backend's sparse kernel.
+     *
+     * @throws UnsupportedOperationException if the backend cannot run here
+     */
     static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
         return open(problem, Planner.SPMM, backend, team, lastLevelCache);
     }
 
-    /**
-     * Packs the problem for an operation on a backend.
-     *
-     * @throws UnsupportedOperationException if the backend cannot run here
-     */
+    /** Packs the problem for an operation on a backend. */
     static SpmmContender open(SpmmProblem problem, Planner planner, Backend backend, Workers team,
             long lastLevelCache) {
-        SpmmContender contender = new SpmmContender(problem, planner, backend, team);
+        return open(new SpmmContender(problem, planner, backend, team), lastLevelCache);
+    }
+
+    /** Packs the problem for the dense kernel of the best backend. */
+    static SpmmContender openDense(SpmmProblem problem, Workers team, long lastLevelCache) {
+        Backend best = CommonOptions.availableOnHost().getLast();
+        return open(new SpmmContender(problem, Planner.DENSE, best, team), lastLevelCache);
+    }
+
+    private static SpmmContender open(SpmmContender contender, long lastLevelCache) {
         try {
             contender.prepare(lastLevelCache);
             return contender;
@@ -101,7 +113,7 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public String name() {
-        return name(backend);
+        return planner == Planner.DENSE ? DENSE : name(backend);
     }
 
     @Override

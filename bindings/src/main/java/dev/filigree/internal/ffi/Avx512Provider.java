@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import dev.filigree.Backend;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.NmKernel;
@@ -10,6 +11,7 @@ import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** The native kernels for AVX-512 and its extensions, from {@code libfiligree.so}. */
 public final class Avx512Provider implements KernelProvider {
@@ -17,15 +19,18 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
-    private final Optional<SpmmKernel> spmm =
-        kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeSpmm.ID))
-            ? Optional.of(new NativeSpmm()) : Optional.empty();
-    private final Optional<NmKernel> nm =
-        kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeNm.ID))
-            ? Optional.of(new NativeNm()) : Optional.empty();
+    private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
+    private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
+    private final Optional<NmKernel> nm = bind(NativeNm.ID, NativeNm::new);
 
     /** Created by the service loader. */
     public Avx512Provider() {}
+
+    /** Empty when the processor cannot run it. */
+    private <K> Optional<K> bind(String id, Supplier<K> kernel) {
+        return kernels.stream().anyMatch(listed -> listed.id().equals(id))
+            ? Optional.of(kernel.get()) : Optional.empty();
+    }
 
     private static Optional<Refusal> lookForRefusal() {
         return switch (NativeLibrary.cpu()) {
@@ -61,6 +66,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return spmm;
+    }
+
+    @Override
+    public Optional<GemmKernel> gemmF32() {
+        return gemm;
     }
 
     @Override

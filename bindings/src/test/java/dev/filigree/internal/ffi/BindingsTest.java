@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.spi.GemmFormat;
 import dev.filigree.spi.NmFormat;
 import dev.filigree.spi.SpmmFormat;
 import java.io.IOException;
@@ -134,6 +135,18 @@ class BindingsTest {
         assertThat(SpmmFormat.TILE_OR_IN_PLACE).isEqualTo(Filigree.FILIGREE_SPMM_TILE_OR_IN_PLACE());
         assertThat(SpmmFormat.ENTRY_BYTES).isEqualTo(filigree_spmm_entry.sizeof());
         assertThat(SpmmFormat.ENTRY_VALUE).isEqualTo(filigree_spmm_entry.value$offset());
+    }
+
+    @Test
+    void theGemmFormatIsTheHeadersStruct() throws Exception {
+        assertSameFields(GemmFormat.class, filigree_gemm_packed.layout(), Set.of("PANEL", "LANES", "MICRO_ROWS",
+            "FINISH_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES"), Set.of("layout", "activation"));
+        assertThat(GemmFormat.HEADER_BYTES).isEqualTo(filigree_gemm_packed.sizeof());
+        assertThat(GemmFormat.PANEL).isEqualTo(Filigree.FILIGREE_GEMM_PANEL());
+        assertThat(GemmFormat.MICRO_ROWS).isEqualTo(Filigree.FILIGREE_GEMM_MICRO_ROWS());
+        assertThat(GemmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_GEMM_MAGIC());
+        // One run shares the panels of both, and one object the codes of layouts.
+        assertThat(GemmFormat.PANEL).isEqualTo(SpmmFormat.PANEL);
     }
 
     @Test
