@@ -232,6 +232,77 @@ FILIGREE_API int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed 
                                                      float alpha, float beta, int64_t begin, int64_t end,
                                                      void *scratch);
 
+/* ---- nm -------------------------------------------------------------------------------------------------- */
+
+/* Columns of B (or tokens) that one work item covers. */
+#define FILIGREE_NM_PANEL 64
+
+/*
+ * The header of a packed N:M matrix A (rows x cols, f32): of every m consecutive elements of a row, n are stored, in
+ * ascending columns. Offsets are bytes from the header's own address (those of scratch areas, from the scratch's), and
+ * every table starts at a multiple of 64. The same bytes feed the Java and the native kernels.
+ *
+ * Groups. Rows come in groups of 16, numbered from 0; the last is padded with rows of zeros. A row has `slots` entries
+ * in a block, n for each m columns; cols is padded to a multiple of m, and an entry past the end is +0.
+ *
+ * Blocks. Columns are cut into block_count blocks of block_depth, a multiple of m. Block by block, group by group lie
+ * the values, float[slots][16], and the indices. With vector = 1 each row has indices of its own; otherwise `vector`
+ * consecutive rows share them, so a group has 16, 2 (vector = 8) or 1 streams of indices, and of vector > 16, as many
+ * groups share a run of them. A run is uint[slots][streams] in fields of index_bits, the least significant bit first,
+ * and ends at a byte; all runs of a block follow each other. Entry (slot, stream) lies in column
+ * first_columns[slot * streams + stream] + index of its block; index_bits is 0 where n = m, and then all indices are.
+ *
+ * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the groups
+ * [i * chunk_groups, min(group_count, (i + 1) * chunk_groups)).
+ *
+ * Order of sums. acc = +0; acc = fma(a, b, acc) over the row's entries in ascending columns, where b of an entry past
+ * the end is +0. Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias, y = y + bias[row];
+ * c = activation(y). With beta = 0, c is not read.
+ */
+typedef struct filigree_nm_packed {
+    int64_t magic; /* FILIGREE_NM_MAGIC */
+    int64_t bytes; /* of the whole packed matrix, its 64 readable bytes at the end included */
+    int64_t rows;
+    int64_t cols;
+    int32_t n;
+    int32_t m;      /* n <= m <= 64 */
+    int32_t vector; /* 1, 8, 16, 32 or 64 */
+    int32_t index_bits;
+    int64_t block_depth;
+    int64_t block_count; /* 0 when cols is 0 */
+    int64_t group_count;
+    int64_t pass_groups; /* groups whose sums are in scratch at a time */
+    int64_t chunk_groups;
+    int64_t chunk_count;
+    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned; it begins with a block of a panel of B,
+                              float[max(8, block_depth)][64] */
+    int64_t sums;          /* in scratch: float[16 * pass_groups][64] */
+    int64_t columns;       /* in scratch: int32[slots of the first block][streams], rounded up to 16 */
+    int64_t old_values;    /* in scratch, for the Java kernels */
+    int64_t stage;         /* in scratch, for the Java kernels */
+    int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
+                              FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
+    int32_t activation;
+    int64_t bias;          /* float[16 * group_count], or offset 0: none */
+    int64_t first_columns; /* int32[slots of the first block][streams], rounded up to 16 */
+    int64_t indices;
+    int64_t values;
+} filigree_nm_packed;
+
+#define FILIGREE_NM_MAGIC 0x3170736d6e676c66LL /* "flgnmsp1" in little-endian memory */
+
+/*
+ * C = activation(alpha * A * B + beta * C + bias) over work items [begin, end).
+ *
+ * b         f32, row-major, b_stride floats from row to row; its shape follows from the layout
+ * c         f32, row-major, c_stride floats from row to row
+ * n         columns of B and C, or tokens
+ * scratch   scratch_bytes of this call alone, 64-byte aligned
+ */
+FILIGREE_API int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride,
+                                                   float *c, int64_t c_stride, int64_t n, float alpha, float beta,
+                                                   int64_t begin, int64_t end, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

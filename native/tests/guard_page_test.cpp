@@ -3,6 +3,8 @@
  * page, at its end and at its start, for every tail length. Every row of kernels.def must have a case here.
  */
 #include "gemm_cases.h"
+#include "nm_cases.h"
+#include "spmm_cases.h"
 
 #include <cinttypes>
 #include <csignal>
@@ -124,12 +126,37 @@ void guard_gemm(GemmKernel kernel, Guarded::Side side) {
     }
 }
 
+void guard_nm(NmKernel kernel, Guarded::Side side) {
+    /* Permuted by one register and by two, shared by half a group and by two; groups and blocks with tails.
+     */
+    const int32_t patterns[][3] = {{2, 4, 1}, {1, 32, 1}, {3, 5, 1}, {1, 4, 8}, {2, 4, 32}, {3, 3, 1}};
+    Random random(4);
+    for (const auto &pattern : patterns) {
+        for (const int32_t layout : {FILIGREE_FEATURE_MAJOR, FILIGREE_TOKEN_MAJOR}) {
+            for (int64_t n = 1; n <= 130; n += n < 66 ? 1 : 9) {
+                NmOptions o;
+                o.rows = 37, o.cols = 43, o.n = pattern[0], o.m = pattern[1], o.vector = pattern[2];
+                o.block_groups = 1 + n % 4, o.pass_groups = 2, o.chunk_groups = 1;
+                o.layout = layout, o.has_bias = true;
+                o.activation = static_cast<int32_t>(n % (FILIGREE_ACTIVATION_SILU + 1));
+                std::snprintf(current, sizeof current,
+                              "nm, %s of the operands, %d:%d:%d, layout %d, n %" PRId64,
+                              side == Guarded::kEnd ? "end" : "start", o.vector, o.n, o.m, layout, n);
+                check_nm(kernel, Nm(o, random), n, n % 2 == 0 ? 0 : 5, 2.0f, n % 3 == 0 ? 0.0f : 0.5f, side,
+                         random, current);
+            }
+        }
+    }
+}
+
 struct GuardCase {
     const char *symbol;
     void (*run)(Guarded::Side side);
 };
 
 const GuardCase kCases[] = {
+    {"filigree_nm_packed_f32_avx512",
+     [](Guarded::Side side) { guard_nm(filigree_nm_packed_f32_avx512, side); }},
     {"filigree_spmm_csr_f32_avx512",
      [](Guarded::Side side) { guard_spmm(filigree_spmm_csr_f32_avx512, side); }},
     {"filigree_gemm_packed_f32_avx512",

@@ -12,6 +12,8 @@ module dev.filigree.kernels {
 
     exports dev.filigree;
     exports dev.filigree.format;
+    exports dev.filigree.nm;
+    exports dev.filigree.prune;
     exports dev.filigree.spmm;
     exports dev.filigree.spi;
     exports dev.filigree.internal to dev.filigree.bindings;

@@ -3,7 +3,7 @@ package dev.filigree.bench;
 import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DType;
-import dev.filigree.spmm.Layout;
+import dev.filigree.Layout;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Collectors;

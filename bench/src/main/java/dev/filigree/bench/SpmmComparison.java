@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Backends side by side on one SpMM: timed, and what the last of the timed runs wrote checked.
+ * Backends side by side on one product with a sparse matrix: timed, and what the last of the timed runs wrote checked.
  *
  * @param results one for each backend that was asked for, in that order, then that of the dense path
  * @param workingSets how many copies of matrix and operands each contender took in turn
@@ -38,19 +38,26 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
         return run(problem, SpmmEntrants.of(backends), team, settings, afterRound);
     }
 
+    /** Runs SpMM on backends, the dense path and peers, as far as they were asked for. */
+    static SpmmComparison run(SpmmProblem problem, SpmmEntrants entrants, Workers team,
+            SideBySide.Settings settings, Runnable afterRound) {
+        return run(problem, Planner.SPMM, entrants, team, settings, afterRound);
+    }
+
     /**
      * Runs backends, the dense path and peers, as far as they were asked for.
      *
+     * @param planner the operation by which the backends compute the product
      * @param entrants peers run on as many threads as the team has
      */
-    static SpmmComparison run(SpmmProblem problem, SpmmEntrants entrants, Workers team,
+    static SpmmComparison run(SpmmProblem problem, Planner planner, SpmmEntrants entrants, Workers team,
             SideBySide.Settings settings, Runnable afterRound) {
         List<ContenderResult> results = new ArrayList<>();
         List<CheckedContender> contenders = new ArrayList<>();
         try (FmaCeiling ceiling = new FmaCeiling(team.threads())) {
             long cache = Machine.here().lastLevelCacheBytes();
             for (Backend backend : entrants.backends()) {
-                results.add(enter(problem, backend, team, cache, contenders));
+                results.add(enter(problem, planner, backend, team, cache, contenders));
             }
             if (entrants.dense()) {
                 contenders.add(SpmmContender.openDense(problem, team, cache));
@@ -94,8 +101,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
     }
 
     /** Null when the backend has entered, otherwise why it cannot. */
-    private static ContenderResult enter(SpmmProblem problem, Backend backend, Workers team, long cache,
-            List<CheckedContender> contenders) {
+    private static ContenderResult enter(SpmmProblem problem, Planner planner, Backend backend, Workers team,
+            long cache, List<CheckedContender> contenders) {
         String name = SpmmContender.name(backend);
         if (backend.unavailabilityCause().isPresent()) {
             Refusal refusal = backend.unavailabilityCause().get();
@@ -105,7 +112,7 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             return new ContenderResult.Failure(name, "operands in device memory are not built in yet", false);
         }
         try {
-            contenders.add(SpmmContender.open(problem, backend, team, cache));
+            contenders.add(SpmmContender.open(problem, planner, backend, team, cache));
             return null;
         } catch (UnsupportedOperationException | IllegalArgumentException e) {
             return new ContenderResult.Failure(name, e.getMessage(), false);
@@ -180,8 +187,13 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
     /** The object that the command line's contract describes. */
     JsonObject toJson(JsonObject caseJson) {
+        return toJson("spmm", caseJson);
+    }
+
+    /** The same, of another operation. */
+    JsonObject toJson(String operation, JsonObject caseJson) {
         JsonObject json = new JsonObject();
-        json.addProperty("op", "spmm");
+        json.addProperty("op", operation);
         json.add("case", caseJson);
         JsonArray lines = new JsonArray();
         results.forEach(result -> lines.add(result.toJson()));

@@ -6,16 +6,12 @@ import dev.filigree.Workers;
 import dev.filigree.bench.measure.CheckedContender;
 import dev.filigree.bench.measure.Statistics;
 import dev.filigree.bench.measure.WorkingSets;
-import dev.filigree.spmm.FallbackDense;
-import dev.filigree.spmm.Spmm;
-import dev.filigree.spmm.SpmmOptions;
-import dev.filigree.spmm.SpmmPlan;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One of Filigree's backends on an SpMM, or its dense path, which multiplies the zeros too.
+ * One of Filigree's backends on a product with a sparse matrix, or its dense path, which multiplies the zeros too.
  *
  * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
@@ -32,17 +28,21 @@ final class SpmmContender implements CheckedContender {
     private static final long PACKING_NANOS = 200_000_000;
 
     private final Arena arena = Arena.ofShared();
-    private final List<SpmmPlan> plans = new ArrayList<>();
+    private final List<Planner.Planned> plans = new ArrayList<>();
     private final List<DenseMatrix> inputs = new ArrayList<>();
     private final List<DenseMatrix> outputs = new ArrayList<>();
     private final List<Double> packMillis = new ArrayList<>();
     private final SpmmProblem problem;
-    private final SpmmOptions options;
+    private final Planner planner;
+    private final Backend backend;
+    private final Workers team;
     private int next;
 
-    private SpmmContender(SpmmProblem problem, Backend backend, FallbackDense dense, Workers team) {
+    private SpmmContender(SpmmProblem problem, Planner planner, Backend backend, Workers team) {
         this.problem = problem;
-        options = problem.options().backend(backend).fallbackDense(dense).workers(team);
+        this.planner = planner;
+        this.backend = backend;
+        this.team = team;
     }
 
     /**
@@ -51,13 +51,19 @@ final class SpmmContender implements CheckedContender {
      * @throws UnsupportedOperationException if the backend cannot run here
      */
     static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
-        return open(new SpmmContender(problem, backend, FallbackDense.NEVER, team), lastLevelCache);
+        return open(problem, Planner.SPMM, backend, team, lastLevelCache);
+    }
+
+    /** Packs the problem for an operation on a backend. */
+    static SpmmContender open(SpmmProblem problem, Planner planner, Backend backend, Workers team,
+            long lastLevelCache) {
+        return open(new SpmmContender(problem, planner, backend, team), lastLevelCache);
     }
 
     /** Packs the problem for the dense kernel of the best backend. */
     static SpmmContender openDense(SpmmProblem problem, Workers team, long lastLevelCache) {
         Backend best = CommonOptions.availableOnHost().getLast();
-        return open(new SpmmContender(problem, best, FallbackDense.ALWAYS, team), lastLevelCache);
+        return open(new SpmmContender(problem, Planner.DENSE, best, team), lastLevelCache);
     }
 
     private static SpmmContender open(SpmmContender contender, long lastLevelCache) {
@@ -94,9 +100,9 @@ final class SpmmContender implements CheckedContender {
         return copy;
     }
 
-    private SpmmPlan timedPlan() {
+    private Planner.Planned timedPlan() {
         long start = System.nanoTime();
-        SpmmPlan plan = Spmm.plan(problem.a(), options);
+        Planner.Planned plan = planner.plan(problem, backend, team);
         packMillis.add((System.nanoTime() - start) / 1e6);
         return plan;
     }
@@ -107,7 +113,7 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public String name() {
-        return options.fallbackDense() == FallbackDense.ALWAYS ? DENSE : name(plans.getFirst().backend());
+        return planner == Planner.DENSE ? DENSE : name(backend);
     }
 
     @Override
@@ -117,7 +123,7 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public void run() {
-        plans.get(next).run(inputs.get(next), outputs.get(next));
+        plans.get(next).run().run(inputs.get(next), outputs.get(next));
         next = next + 1 == plans.size() ? 0 : next + 1;
     }
 
@@ -153,7 +159,7 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public void close() {
-        plans.forEach(SpmmPlan::close);
+        plans.forEach(Planner.Planned::close);
         arena.close();
     }
 }

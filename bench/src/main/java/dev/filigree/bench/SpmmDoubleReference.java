@@ -1,8 +1,8 @@
 package dev.filigree.bench;
 
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
 import dev.filigree.suite.ReferenceMath;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;

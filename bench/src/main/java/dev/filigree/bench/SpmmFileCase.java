@@ -1,8 +1,8 @@
 package dev.filigree.bench;
 
 import dev.filigree.Activation;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
-import dev.filigree.spmm.Layout;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;

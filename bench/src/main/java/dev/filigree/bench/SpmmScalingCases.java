@@ -1,11 +1,11 @@
 package dev.filigree.bench;
 
 import dev.filigree.Activation;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.Outcome;
 import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.measure.Timing;
-import dev.filigree.spmm.Layout;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -9,13 +9,7 @@ import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.spmm.SpmmCase;
 
 /** An implementation of SpMM under test; a test of the verification puts a wrong one in. */
-interface SpmmSubject {
-
-    /** What messages call it. */
-    String name();
-
-    /** Runs a case on a team and returns the id of the kernel that did it. */
-    String run(SpmmCase test, Workers team, DenseMatrix input, DenseMatrix output);
+interface SpmmSubject extends Subject<SpmmCase> {
 
     /** The library's own, on one backend. */
     static SpmmSubject of(Backend backend) {

@@ -23,9 +23,10 @@ import picocli.CommandLine.Spec;
         + "other bit for bit.")
 final class VerifyCommand implements Callable<Integer> {
 
-    private static final List<String> OPERATIONS = List.of("spmm");
+    private static final List<String> OPERATIONS = List.of("spmm", "nm");
     /** The kernels that an operation's cases reach: plans for SpMM may take the dense path. */
-    private static final Map<String, Set<String>> KERNELS = Map.of("spmm", Set.of("spmm", "gemm"));
+    private static final Map<String, Set<String>> KERNELS = Map.of(
+        "spmm", Set.of("spmm", "gemm"), "nm", Set.of("nm"));
 
     /** From this many cases on, a kernel that none of them reached is a failure. */
     private static final int CASES_TO_REACH_ALL = 2000;
@@ -34,8 +35,8 @@ final class VerifyCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm (default: all).")
-    private String operation = "spmm";
+    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm or nm (default: all).")
+    private String only;
 
     @Option(names = "--cases", paramLabel = "N", description = "How many cases (default: ${DEFAULT-VALUE}).")
     private int cases = 500;
@@ -53,13 +54,26 @@ final class VerifyCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         List<Backend> backends = backend == null ? CommonOptions.availableOnHost() : List.of(backend);
         long first = seed == null ? ThreadLocalRandom.current().nextInt(1_000_000_000) : seed;
+        int code = Main.OK;
+        for (String operation : only == null ? OPERATIONS : List.of(only)) {
+            code = Math.max(code, verify(out, operation, backends, first));
+        }
+        return code;
+    }
+
+    private static Verification<?> verification(String operation, List<Backend> backends) {
+        return operation.equals("nm")
+            ? new NmVerification(backends.stream().map(NmSubject::of).toList())
+            : new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
+    }
+
+    private int verify(PrintWriter out, String operation, List<Backend> backends, long first) {
         out.printf("%s: %d cases from seed %d on %s%n", operation, cases, first,
             String.join(", ", backends.stream().map(Backend::id).toList()));
         out.flush();
         int failures = 0;
         Map<String, Long> runs;
-        try (SpmmVerification verification =
-                new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
+        try (Verification<?> verification = verification(operation, backends);
                 Progress progress = new Progress("verify " + operation, cases)) {
             for (long s = first; s < first + cases; s++) {
                 Optional<String> failure = verification.verify(s);
@@ -72,12 +86,12 @@ final class VerifyCommand implements Callable<Integer> {
             }
             runs = verification.runsByKernel();
         }
-        return conclude(out, failures, unreached(backends, runs), runs);
+        return conclude(out, failures, unreached(operation, backends, runs), runs);
     }
 
     private void check() {
-        if (!OPERATIONS.contains(operation)) {
-            throw new ParameterException(spec.commandLine(), "Invalid value for option '--op': '" + operation
+        if (only != null && !OPERATIONS.contains(only)) {
+            throw new ParameterException(spec.commandLine(), "Invalid value for option '--op': '" + only
                 + "' is not one of " + String.join(", ", OPERATIONS));
         }
         if (cases < 1) {
@@ -94,7 +108,7 @@ final class VerifyCommand implements Callable<Integer> {
         }
     }
 
-    private TreeSet<String> unreached(List<Backend> backends, Map<String, Long> runs) {
+    private static TreeSet<String> unreached(String operation, List<Backend> backends, Map<String, Long> runs) {
         TreeSet<String> unreached = new TreeSet<>();
         for (Backend each : backends) {
             for (KernelInfo kernel : Backends.provider(each).orElseThrow().kernels()) {

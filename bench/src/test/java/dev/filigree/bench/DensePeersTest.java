@@ -3,8 +3,8 @@ package dev.filigree.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Activation;
+import dev.filigree.Layout;
 import dev.filigree.bench.measure.Timing;
-import dev.filigree.spmm.Layout;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.peer.PeerPool;
-import dev.filigree.spmm.Layout;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;

@@ -5,10 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.spmm.SpmmCase;
 import dev.filigree.suite.spmm.SpmmReference;
 import java.lang.foreign.Arena;
@@ -25,7 +26,7 @@ class SpmmDoubleReferenceTest {
     void agreesWithTheSuite(Layout layout, Activation activation, int n) {
         SpmmProblem problem =
             new SpmmProblem(SpmmCase.uniform(3, 50, 70, 0.2), n, layout, activation, 4);
-        SpmmCase same = new SpmmCase(0, problem.a(), n, layout, activation, null, 1, 0, SpmmCase.Place.AUTO, 0, 0);
+        SpmmCase same = new SpmmCase(0, problem.a(), n, layout, activation, null, 1, 0, Dense.Place.AUTO, 0, 0);
         try (Arena arena = Arena.ofShared(); Workers alone = Workers.of(1)) {
             DenseMatrix input = problem.input(arena);
             SpmmReference slow = new SpmmReference(same, input, problem.output(arena));

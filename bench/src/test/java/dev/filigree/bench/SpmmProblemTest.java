@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Activation;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
 import java.lang.foreign.Arena;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;

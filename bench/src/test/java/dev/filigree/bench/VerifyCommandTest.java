@@ -21,7 +21,8 @@ class VerifyCommandTest {
         CommandLineRun run = CommandLineRun.of("verify", "--op", "spmm", "--cases", "12", "--seed", "1");
         assertThat(run.code()).as(run.out()).isZero();
         assertThat(run.out()).contains("12 cases from seed 1").contains("all 12 cases agree");
-        Backends.provider(Backend.SCALAR).orElseThrow().kernels()
+        Backends.provider(Backend.SCALAR).orElseThrow().kernels().stream()
+            .filter(kernel -> kernel.operation().equals("spmm"))
             .forEach(kernel -> assertThat(run.out()).contains(kernel.id()));
     }
 

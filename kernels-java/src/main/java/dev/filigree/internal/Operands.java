@@ -2,6 +2,7 @@ package dev.filigree.internal;
 
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Memory;
 import java.lang.foreign.MemorySegment;
 
@@ -98,6 +99,38 @@ public final class Operands {
         if (overlaps(output, input)) {
             throw new IllegalArgumentException(name + " overlaps " + inputName);
         }
+    }
+
+    /**
+     * Checks both operands of {@code C = A * B}, or of {@code Y = X * A^T} when token-major.
+     *
+     * @param layout of the operands
+     * @param rows of A
+     * @param cols of A
+     * @param memory where both must be
+     * @return N, the columns or tokens
+     * @throws IllegalArgumentException naming the operand
+     * @throws IllegalStateException if an arena is closed
+     */
+    public static int requireProduct(
+            Layout layout, int rows, int cols, Memory memory, DenseMatrix b, DenseMatrix c) {
+        boolean tokens = layout == Layout.TOKEN_MAJOR;
+        String input = tokens ? "x" : "b";
+        String output = tokens ? "y" : "c";
+        requireKind(input, b, DType.F32, memory);
+        requireKind(output, c, DType.F32, memory);
+        int n = tokens ? b.rows() : b.cols();
+        if (tokens) {
+            requireShape(input, b, n, cols, "tokens x columns of A");
+            requireShape(output, c, n, rows, "tokens x rows of A");
+        } else {
+            requireShape(input, b, cols, n, "columns of A x N");
+            requireShape(output, c, rows, n, "rows of A x N");
+        }
+        requireUsable(input, b);
+        requireUsable(output, c);
+        requireWritable(output, c, input, b);
+        return n;
     }
 
     private static boolean overlaps(DenseMatrix x, DenseMatrix y) {

@@ -105,4 +105,11 @@ public abstract class PanelWalk {
             MemorySegment.copy(from, fromAt + i * fromStep, to, toAt + i * toStep, bytes);
         }
     }
+
+    /** Writes zeros. */
+    protected static void clear(MemorySegment scratch, long from, long bytes) {
+        for (long at = from; at < from + bytes; at += Float.BYTES) {
+            scratch.set(ValueLayout.JAVA_FLOAT, at, 0f);
+        }
+    }
 }

@@ -1,6 +1,5 @@
 package dev.filigree.spmm;
 
-import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
@@ -43,22 +42,6 @@ sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExec
 
     /** The checks that do not depend on where the plan runs. */
     static int checkOperands(SpmmPlan plan, Memory memory, DenseMatrix b, DenseMatrix c) {
-        boolean tokens = plan.layout() == Layout.TOKEN_MAJOR;
-        String input = tokens ? "x" : "b";
-        String output = tokens ? "y" : "c";
-        Operands.requireKind(input, b, DType.F32, memory);
-        Operands.requireKind(output, c, DType.F32, memory);
-        int n = tokens ? b.rows() : b.cols();
-        if (tokens) {
-            Operands.requireShape(input, b, n, plan.cols(), "tokens x columns of A");
-            Operands.requireShape(output, c, n, plan.rows(), "tokens x rows of A");
-        } else {
-            Operands.requireShape(input, b, plan.cols(), n, "columns of A x N");
-            Operands.requireShape(output, c, plan.rows(), n, "rows of A x N");
-        }
-        Operands.requireUsable(input, b);
-        Operands.requireUsable(output, c);
-        Operands.requireWritable(output, c, input, b);
-        return n;
+        return Operands.requireProduct(plan.layout(), plan.rows(), plan.cols(), memory, b, c);
     }
 }

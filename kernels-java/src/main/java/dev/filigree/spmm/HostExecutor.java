@@ -1,6 +1,7 @@
 package dev.filigree.spmm;
 
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.Workers;

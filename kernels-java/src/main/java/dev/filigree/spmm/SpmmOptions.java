@@ -2,6 +2,7 @@ package dev.filigree.spmm;
 
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import java.util.Objects;
 import java.util.Optional;

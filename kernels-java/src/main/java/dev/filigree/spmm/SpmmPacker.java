@@ -3,6 +3,7 @@ package dev.filigree.spmm;
 import static dev.filigree.spi.SpmmFormat.ALIGNMENT;
 import static dev.filigree.spi.SpmmFormat.PANEL;
 
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.SpmmFormat;
 import java.lang.foreign.Arena;

@@ -2,8 +2,9 @@ package dev.filigree.spmm;
 
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
-import dev.filigree.PlanExplanation;
+import dev.filigree.Layout;
 import dev.filigree.PlanExplanation.Candidate;
+import dev.filigree.PlanExplanation;
 import dev.filigree.Stream;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.internal.Gate;

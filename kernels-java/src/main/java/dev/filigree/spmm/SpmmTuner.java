@@ -3,6 +3,7 @@ package dev.filigree.spmm;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import java.io.IOException;
 import java.lang.foreign.Arena;

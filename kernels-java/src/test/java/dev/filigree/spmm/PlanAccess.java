@@ -1,5 +1,6 @@
 package dev.filigree.spmm;
 
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.KernelProvider;
 import java.lang.foreign.Arena;

@@ -2,6 +2,7 @@ package dev.filigree.spmm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.SpmmFormat;
 import dev.filigree.suite.Seeds;

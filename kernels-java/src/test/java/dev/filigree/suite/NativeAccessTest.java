@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.spmm.SpmmCase;

@@ -1,7 +1,7 @@
 package dev.filigree.bench.peer;
 
 import dev.filigree.Activation;
-import dev.filigree.spmm.Layout;
+import dev.filigree.Layout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;

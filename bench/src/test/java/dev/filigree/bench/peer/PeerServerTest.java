@@ -3,7 +3,7 @@ package dev.filigree.bench.peer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Activation;
-import dev.filigree.spmm.Layout;
+import dev.filigree.Layout;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

@@ -58,6 +58,15 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_GEMM_MICRO_ROWS() {
         return FILIGREE_GEMM_MICRO_ROWS;
     }
+    private static final int FILIGREE_NM_PANEL = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_NM_PANEL 64
+     * }
+     */
+    public static int FILIGREE_NM_PANEL() {
+        return FILIGREE_NM_PANEL;
+    }
     private static final int FILIGREE_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -804,6 +813,76 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_nm_packed_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_FLOAT,
+            Filigree.C_FLOAT,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_nm_packed_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_nm_packed_f32_avx512$descriptor() {
+        return filigree_nm_packed_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_nm_packed_f32_avx512$handle() {
+        return filigree_nm_packed_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_nm_packed_f32_avx512$address() {
+        return filigree_nm_packed_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_nm_packed_f32_avx512(MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_nm_packed_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_nm_packed_f32_avx512", a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final long FILIGREE_SPMM_MAGIC = 3561623210059852902L;
     /**
      * {@snippet lang=c :
@@ -821,6 +900,15 @@ public class Filigree extends Filigree$shared {
      */
     public static long FILIGREE_GEMM_MAGIC() {
         return FILIGREE_GEMM_MAGIC;
+    }
+    private static final long FILIGREE_NM_MAGIC = 3562474219090963558L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_NM_MAGIC 3562474219090963558
+     * }
+     */
+    public static long FILIGREE_NM_MAGIC() {
+        return FILIGREE_NM_MAGIC;
     }
 }
 

@@ -6,6 +6,7 @@ import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -20,6 +21,7 @@ public final class Avx512Provider implements KernelProvider {
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
     private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
     private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
+    private final Optional<NmKernel> nm = bind(NativeNm.ID, NativeNm::new);
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -69,6 +71,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<GemmKernel> gemmF32() {
         return gemm;
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return nm;
     }
 
     @Override

@@ -6,6 +6,7 @@ import dev.filigree.Refusal;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Optional;
@@ -15,6 +16,7 @@ public final class ScalarProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmScalar();
     private final GemmKernel gemm = new GemmScalar();
+    private final NmKernel nm = new NmScalar();
 
     @Override
     public Backend backend() {
@@ -29,7 +31,8 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public List<KernelInfo> kernels() {
         return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
-            new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"));
+            new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
+            new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"));
     }
 
     @Override
@@ -40,5 +43,10 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public Optional<GemmKernel> gemmF32() {
         return Optional.of(gemm);
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return Optional.of(nm);
     }
 }

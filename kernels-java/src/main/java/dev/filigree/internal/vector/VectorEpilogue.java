@@ -17,6 +17,9 @@ final class VectorEpilogue {
     private static final MethodHandle[] SCALE = {CallBarrier.handle(MethodHandles.lookup(), "scale", long.class,
         long.class, int.class, float.class, float.class, boolean.class, float.class)};
 
+    private static final MethodHandle[] SCALE_LANES = {CallBarrier.handle(MethodHandles.lookup(), "scaleLanes",
+        long.class, long.class, int.class, float.class, float.class, long.class)};
+
     private VectorEpilogue() {}
 
     /**
@@ -35,6 +38,39 @@ final class VectorEpilogue {
             }
         }
         VectorMath.activate(activation, scratch, accAt, width);
+    }
+
+    /**
+     * {@link #finish} where each element has a bias of its own, {@code float[width]} and the rest of the last vector
+     * at {@code biasAt} of the packed matrix, or none at 0.
+     */
+    static void finishLanes(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
+            MemorySegment packed, long biasAt, int activation) {
+        if (alpha != 1f || beta != 0f || biasAt != 0) {
+            long acc = scratch.address() + accAt;
+            long old = scratch.address() + oldAt;
+            try {
+                SCALE_LANES[0].invokeExact(acc, old, width, alpha, beta, biasAt == 0 ? 0L : packed.address() + biasAt);
+            } catch (Throwable t) {
+                throw CallBarrier.unexpected(t);
+            }
+        }
+        VectorMath.activate(activation, scratch, accAt, width);
+    }
+
+    private static void scaleLanes(long acc, long old, int width, float alpha, float beta, long bias) {
+        for (int j = 0; j < width; j += F32.length()) {
+            long at = address(acc + 4L * j);
+            FloatVector y = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).mul(alpha);
+            if (beta != 0f) {
+                FloatVector before = FloatVector.fromMemorySegment(F32, ALL, address(old + 4L * j), ORDER);
+                y = before.fma(FloatVector.broadcast(F32, beta), y);
+            }
+            if (bias != 0) {
+                y = y.add(FloatVector.fromMemorySegment(F32, ALL, address(bias + 4L * j), ORDER));
+            }
+            y.intoMemorySegment(ALL, at, ORDER);
+        }
     }
 
     private static void scale(

@@ -6,6 +6,7 @@ import dev.filigree.Refusal;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Optional;
@@ -15,6 +16,7 @@ public final class VectorProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmVector();
     private final GemmKernel gemm = new GemmVector();
+    private final NmKernel nm = new NmVector();
 
     /** Created by name. */
     public VectorProvider() {}
@@ -33,7 +35,8 @@ public final class VectorProvider implements KernelProvider {
     public List<KernelInfo> kernels() {
         String isa = "java-" + Species.F32.vectorBitSize();
         return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
-            new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE));
+            new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
+            new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE));
     }
 
     @Override
@@ -44,5 +47,10 @@ public final class VectorProvider implements KernelProvider {
     @Override
     public Optional<GemmKernel> gemmF32() {
         return Optional.of(gemm);
+    }
+
+    @Override
+    public Optional<NmKernel> nmF32() {
+        return Optional.of(nm);
     }
 }

@@ -5,13 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.FallbackDense;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import dev.filigree.suite.Seeds;
 import dev.filigree.suite.spmm.SpmmCase;
@@ -138,7 +139,7 @@ class GemmCorrectnessTest {
             for (Layout layout : Layout.values()) {
                 for (float beta : new float[] {0f, -0.5f}) {
                     assertSameBits(new SpmmCase(77, a, 83, layout, activation, bias, 1.5f, beta,
-                        SpmmCase.Place.AUTO, 3, 5, FallbackDense.ALWAYS, false), team);
+                        Dense.Place.AUTO, 3, 5, FallbackDense.ALWAYS, false), team);
                 }
             }
         }
@@ -151,7 +152,7 @@ class GemmCorrectnessTest {
         int cols = 70;
         CsrMatrix a = withoutColumns(40, cols, 4);
         Arena arena = Arena.ofAuto();
-        for (SpmmCase.Place place : SpmmCase.Place.values()) {
+        for (Dense.Place place : Dense.Place.values()) {
             SpmmCase test = new SpmmCase(3, a, 65, layout, Activation.NONE, null, 1f, 0.5f, place, 2, 1,
                 FallbackDense.ALWAYS, false);
             for (Backend backend : HostBackends.available()) {

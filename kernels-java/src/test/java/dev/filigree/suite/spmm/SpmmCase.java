@@ -1,14 +1,13 @@
 package dev.filigree.suite.spmm;
 
 import dev.filigree.Activation;
-import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.FallbackDense;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.SpmmOptions;
+import dev.filigree.suite.Dense;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Locale;
@@ -32,29 +31,14 @@ import java.util.SplittableRandom;
  * @param poisoned whether the input holds infinities and NaNs wherever no stored element meets it
  */
 public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias,
-        float alpha, float beta, Place place, int inputPadding, int outputPadding, FallbackDense dense,
+        float alpha, float beta, Dense.Place place, int inputPadding, int outputPadding, FallbackDense dense,
         boolean poisoned) {
 
     /** With a finite input, for plans as they are by default. */
     public SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias, float alpha,
-            float beta, Place place, int inputPadding, int outputPadding) {
+            float beta, Dense.Place place, int inputPadding, int outputPadding) {
         this(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding,
             FallbackDense.WHEN_FASTER, false);
-    }
-
-    /** What lies between the rows of an output, and must still lie there afterwards. */
-    static final float GAP = 12345.678f;
-
-    /** Where dense operands can live. */
-    public enum Place {
-        /** An arena confined to the calling thread. */
-        CONFINED,
-        /** A shared arena. */
-        SHARED,
-        /** An arena that the garbage collector closes. */
-        AUTO,
-        /** Arrays on the heap. */
-        HEAP
     }
 
     /** How nonzeros are spread. */
@@ -81,11 +65,11 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
             rows = Math.max(1, rows / 2);
         }
         CsrMatrix a = matrix(random, rows, cols, pattern, density);
-        float[] bias = random.nextInt(3) == 0 ? values(random, rows) : null;
+        float[] bias = random.nextInt(3) == 0 ? Dense.values(random, rows) : null;
         float alpha = random.nextBoolean() ? 1f : (float) random.nextDouble(-2, 2);
         float beta = random.nextBoolean() ? 0f : (float) random.nextDouble(-2, 2);
         return new SpmmCase(seed, a, n, pick(random, Layout.values()), pick(random, Activation.values()), bias,
-            alpha, beta, pick(random, Place.values()), random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
+            alpha, beta, pick(random, Dense.Place.values()), random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
             random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0, pick(random, FallbackDense.values()),
             random.nextInt(4) == 0);
     }
@@ -98,7 +82,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
 
     /** A plain case for a given matrix: no bias, no activation, alpha 1, beta 0, packed operands. */
     public static SpmmCase plain(CsrMatrix a, int n, Layout layout) {
-        return new SpmmCase(0, a, n, layout, Activation.NONE, null, 1f, 0f, Place.AUTO, 0, 0);
+        return new SpmmCase(0, a, n, layout, Activation.NONE, null, 1f, 0f, Dense.Place.AUTO, 0, 0);
     }
 
     /** A random matrix with uniformly spread nonzeros. */
@@ -137,26 +121,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
             offsets[r + 1] = nnz;
         }
         return CsrMatrix.fromArrays(rows, cols, offsets, Arrays.copyOf(columns, nnz),
-            values(random, nnz));
-    }
-
-    private static float[] values(SplittableRandom random, int count) {
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = value(random);
-        }
-        return values;
-    }
-
-    /** Mostly near one, sometimes exactly zero, sometimes large or small: rounding must differ when order does. */
-    private static float value(SplittableRandom random) {
-        double x = random.nextDouble(-1, 1);
-        return switch (random.nextInt(16)) {
-            case 0 -> 0f;
-            case 1 -> (float) (x * 64);
-            case 2 -> (float) (x / 64);
-            default -> (float) x;
-        };
+            Dense.values(random, nnz));
     }
 
     /** The options of a plan for this case. */
@@ -173,10 +138,10 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
         int rows = layout == Layout.FEATURE_MAJOR ? a.cols() : n;
         int cols = layout == Layout.FEATURE_MAJOR ? n : a.cols();
-        DenseMatrix input = allocate(arena, rows, cols, inputPadding);
+        DenseMatrix input = Dense.allocate(place, arena, rows, cols, inputPadding);
         // What a kernel must never read between the rows would spoil the result.
-        fillGaps(input, Float.NaN);
-        fill(input, random);
+        Dense.fillGaps(input, Float.NaN);
+        Dense.fill(input, random);
         if (poisoned) {
             poison(input);
         }
@@ -203,66 +168,14 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         SplittableRandom random = new SplittableRandom(seed ^ 0x0dd);
         int rows = layout == Layout.FEATURE_MAJOR ? a.rows() : n;
         int cols = layout == Layout.FEATURE_MAJOR ? n : a.rows();
-        DenseMatrix output = allocate(arena, rows, cols, outputPadding);
-        fillGaps(output, GAP);
+        DenseMatrix output = Dense.allocate(place, arena, rows, cols, outputPadding);
+        Dense.fillGaps(output, Dense.GAP);
         if (beta != 0) {
-            fill(output, random);
+            Dense.fill(output, random);
         } else {
-            for (int r = 0; r < rows; r++) {
-                for (int c = 0; c < cols; c++) {
-                    output.set(r, c, Float.NaN);
-                }
-            }
+            Dense.fill(output, Float.NaN);
         }
         return output;
-    }
-
-    private DenseMatrix allocate(Arena arena, int rows, int cols, int padding) {
-        long stride = (long) cols + padding;
-        // Rows of a padded matrix are followed by gaps; the last row is not.
-        long elements = rows == 0 || cols == 0 ? 0 : (rows - 1) * stride + cols;
-        MemorySegment data = place == Place.HEAP
-            ? MemorySegment.ofArray(new float[Math.toIntExact(elements)])
-            : arena.allocate(elements * Float.BYTES, Float.BYTES);
-        return DenseMatrix.of(data, DType.F32, rows, cols, stride);
-    }
-
-    /** An arena of this case's place; the caller closes it, unless it is automatic. */
-    public Arena arena() {
-        return switch (place) {
-            case CONFINED -> Arena.ofConfined();
-            case SHARED -> Arena.ofShared();
-            case AUTO, HEAP -> Arena.ofAuto();
-        };
-    }
-
-    private static void fill(DenseMatrix matrix, SplittableRandom random) {
-        for (int r = 0; r < matrix.rows(); r++) {
-            for (int c = 0; c < matrix.cols(); c++) {
-                matrix.set(r, c, value(random));
-            }
-        }
-    }
-
-    private static void fillGaps(DenseMatrix matrix, float value) {
-        long elements = matrix.data().byteSize() / Float.BYTES;
-        for (long i = 0; i < elements; i++) {
-            if (i % matrix.rowStride() >= matrix.cols()) {
-                matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-            }
-        }
-    }
-
-    /** Whether all gaps of an output still hold what {@link #output} put there. */
-    public static boolean gapsIntact(DenseMatrix output) {
-        long elements = output.data().byteSize() / Float.BYTES;
-        for (long i = 0; i < elements; i++) {
-            if (i % output.rowStride() >= output.cols()
-                    && output.data().getAtIndex(ValueLayout.JAVA_FLOAT, i) != GAP) {
-                return false;
-            }
-        }
-        return true;
     }
 
     private static int pick(SplittableRandom random, int[] from) {

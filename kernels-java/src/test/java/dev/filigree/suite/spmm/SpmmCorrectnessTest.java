@@ -6,12 +6,13 @@ import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import dev.filigree.suite.Seeds;
 import java.io.IOException;
@@ -246,7 +247,7 @@ class SpmmCorrectnessTest {
             for (Layout layout : Layout.values()) {
                 for (float beta : new float[] {0f, -0.5f}) {
                     assertSameBits(new SpmmCase(77, a, 83, layout, activation, bias, 1.5f, beta,
-                        SpmmCase.Place.AUTO, 3, 5), team);
+                        Dense.Place.AUTO, 3, 5), team);
                 }
             }
         }
@@ -269,7 +270,7 @@ class SpmmCorrectnessTest {
         CsrMatrix a = CsrMatrix.fromArrays(2, 3, new int[] {0, 0, 1}, new int[] {1}, new float[] {2});
         try (Workers one = Workers.of(1)) {
             assertSameBits(new SpmmCase(5, a, 20, Layout.FEATURE_MAJOR, Activation.SILU, new float[] {1, -1}, 1f,
-                0.5f, SpmmCase.Place.AUTO, 0, 0), one);
+                0.5f, Dense.Place.AUTO, 0, 0), one);
         }
     }
 

@@ -7,16 +7,17 @@ import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.NativeException;
 import dev.filigree.Stream;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.PlanAccess;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.FakeDevice;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -136,7 +137,7 @@ class SpmmDeviceTest {
     void whatOthersWriteBetweenTheRowsOfAHostOutputStays() {
         for (float beta : new float[] {0f, 2f}) {
             SpmmCase padded = new SpmmCase(3, a, 30, Layout.FEATURE_MAJOR, Activation.NONE, null, 1f, beta,
-                SpmmCase.Place.SHARED, 0, 5);
+                Dense.Place.SHARED, 0, 5);
             DenseMatrix b = padded.input(arena);
             DenseMatrix c = padded.output(arena);
             DenseMatrix expected = padded.output(arena);
@@ -147,8 +148,8 @@ class SpmmDeviceTest {
                 plan.run(1f, b, beta, c);
             }
             assertThat(c.data().getAtIndex(ValueLayout.JAVA_FLOAT, 31)).isEqualTo(-1f);
-            c.data().setAtIndex(ValueLayout.JAVA_FLOAT, 31, SpmmCase.GAP);
-            assertThat(SpmmCase.gapsIntact(c)).isTrue();
+            c.data().setAtIndex(ValueLayout.JAVA_FLOAT, 31, Dense.GAP);
+            assertThat(Dense.gapsIntact(c)).isTrue();
             assertThat(Bits.difference("host", expected, "device", c)).isEmpty();
         }
     }

@@ -2,8 +2,8 @@ package dev.filigree.suite.spmm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 import java.io.IOException;

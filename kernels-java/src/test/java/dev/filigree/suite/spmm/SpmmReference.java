@@ -1,8 +1,9 @@
 package dev.filigree.suite.spmm;
 
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
-import dev.filigree.spmm.Layout;
+import dev.filigree.suite.Dense;
 import dev.filigree.suite.ReferenceMath;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
@@ -79,7 +80,7 @@ public final class SpmmReference {
                 }
             }
         }
-        return SpmmCase.gapsIntact(output) ? Optional.empty()
+        return Dense.gapsIntact(output) ? Optional.empty()
             : Optional.of("a gap between the rows of the output was written to [" + test + "]");
     }
 

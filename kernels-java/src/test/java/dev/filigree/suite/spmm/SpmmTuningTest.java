@@ -3,10 +3,10 @@ package dev.filigree.suite.spmm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.FallbackDense;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;

@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.FallbackDense;
-import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;

@@ -1,0 +1,18 @@
+package dev.filigree.bench;
+
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+
+/**
+ * An implementation of an operation under test; a test of the verification puts a wrong one in.
+ *
+ * @param <C> the operation's cases
+ */
+interface Subject<C> {
+
+    /** What messages call it. */
+    String name();
+
+    /** Runs a case on a team and returns the id of the kernel that did it. */
+    String run(C test, Workers team, DenseMatrix input, DenseMatrix output);
+}

@@ -1,0 +1,2 @@
+/** N:M sparse GEMM in f32: {@link dev.filigree.nm.Nm} plans it. */
+package dev.filigree.nm;

@@ -1,0 +1,390 @@
+/*
+ * C = activation(alpha * A * B + beta * C + bias), A N:M sparse (rows x cols, packed), B and C dense f32.
+ *
+ *   feature-major   B[cols][n], C[rows][n]     a vector of 16 lanes is 16 columns of one row
+ *   token-major     B[n][cols], C[n][rows]     a vector is 16 tokens; 16 x 16 blocks of B and C are
+ * transposed
+ *
+ * filigree.h has the packed format and the order of sums, which makes the result the same bits as every other
+ * f32 kernel of this operation: each lane is one chain of fused multiply-adds over a row's entries.
+ *
+ * For each panel of up to 64 columns of B, Z = 1..4 vectors:
+ *   for each pass of pass_groups groups of 16 rows, for each block of columns of A:
+ *     copy block x panel of B to scratch (16 Z floats a row, zero padded)
+ *     for each group: unpack its indices to offsets in the block; sums += value * block row
+ *   after the last block: epilogue, into C
+ *
+ * Four rows at a time are 4 Z chains; a multiply-add takes 4 clocks and two start in each, so eight hide it.
+ * Where each row has positions of its own, an entry takes Z loads of B, a broadcast and an index for Z
+ * multiply-adds: loads bound it. Where rows share positions, the Z vectors of B serve all four, and
+ * arithmetic bounds it.
+ *
+ * With one token, rows of A go into the lanes: the matrix is read once, as it lies, and its bytes bound the
+ * time. A vector of values meets the elements of B that a permutation by the lanes' indices picks out of the
+ * group's (m <= 16: one register, m <= 32: two), or a broadcast where rows share positions.
+ */
+#ifndef __AVX512F__
+#error "this file must be compiled for AVX-512"
+#endif
+
+#include "cpu/common/math.h"
+#include "cpu/common/transpose_avx512.h"
+#include "cpu/nm/nm.h"
+
+#include <cstring>
+#include <immintrin.h>
+#include <type_traits>
+
+#define FILIGREE_INLINE inline __attribute__((always_inline))
+
+namespace filigree {
+namespace {
+
+constexpr int64_t kLanes = 16;
+
+/* Values are a stream: 4 KiB ahead covers a DRAM latency at the 8 bytes a clock that memory gives. */
+constexpr int64_t kFloatsAhead = 1024;
+
+int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
+
+template <class T> const T *table(const filigree_nm_packed *a, int64_t offset) {
+    return reinterpret_cast<const T *>(reinterpret_cast<const char *>(a) + offset);
+}
+
+/* What does not change within a call, and the panel at hand. */
+struct Panel {
+    const NmCall *call;
+    const filigree_nm_packed *a;
+    const float *bias; /* null: none */
+    float *tile;
+    float *sums;
+    int32_t *offsets; /* of the group at hand: where an entry's row of B is in the tile, in floats */
+    int64_t streams;
+    int64_t groups_a_run;
+    int64_t first;  /* column of B and C, or token */
+    int64_t width;  /* 1..64 */
+    __mmask16 tail; /* lanes of the last vector */
+};
+
+Panel panel_of(const NmCall &call, int64_t index) {
+    const filigree_nm_packed *a = call.a;
+    Panel p{};
+    p.call = &call;
+    p.a = a;
+    p.bias = a->bias != 0 ? table<float>(a, a->bias) : nullptr;
+    char *scratch = static_cast<char *>(call.scratch);
+    p.tile = reinterpret_cast<float *>(scratch);
+    p.sums = reinterpret_cast<float *>(scratch + a->sums);
+    p.offsets = reinterpret_cast<int32_t *>(scratch + a->columns);
+    p.streams = a->vector >= kLanes ? 1 : kLanes / a->vector;
+    p.groups_a_run = a->vector <= kLanes ? 1 : a->vector / kLanes;
+    p.first = index * FILIGREE_NM_PANEL;
+    p.width = smaller(FILIGREE_NM_PANEL, call.n - p.first);
+    p.tail = first_lanes((p.width - 1) % kLanes + 1);
+    return p;
+}
+
+/* ---- where things are ---- */
+
+/* The columns of a block that exist. */
+int64_t depth_of(const filigree_nm_packed &a, int64_t block) {
+    return smaller(a.block_depth, a.cols - block * a.block_depth);
+}
+
+int64_t slots_of(const filigree_nm_packed &a, int64_t block) {
+    return a.block_count == 0 ? 0 : (depth_of(a, block) + a.m - 1) / a.m * a.n;
+}
+
+const float *values_of(const filigree_nm_packed &a, int64_t block, int64_t group) {
+    return table<float>(&a, a.values) +
+           (block * slots_of(a, 0) * a.group_count + group * slots_of(a, block)) * kLanes;
+}
+
+const uint8_t *indices_of(const Panel &p, int64_t block, int64_t group) {
+    const filigree_nm_packed &a = *p.a;
+    const int64_t bits = p.streams * a.index_bits;
+    const int64_t runs = (a.group_count + p.groups_a_run - 1) / p.groups_a_run;
+    const int64_t run_bytes = (slots_of(a, block) * bits + 7) / 8;
+    return table<uint8_t>(&a, a.indices) + block * runs * ((slots_of(a, 0) * bits + 7) / 8) +
+           group / p.groups_a_run * run_bytes;
+}
+
+/* Fields [16 i, 16 i + 16) of up to 6 bits: they begin at a byte, and lane l's lies within the 32 bits of
+ * which the byte that it begins in is the first. */
+FILIGREE_INLINE __m512i unpack_16(const uint8_t *run, int64_t i, int32_t bits) {
+    uint64_t low = 0, high = 0;
+    std::memcpy(&low, run + i * 2 * bits, sizeof low);
+    if (bits > 4) std::memcpy(&high, run + i * 2 * bits + bits, sizeof high);
+    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m512i shift = _mm512_mullo_epi64(lane, _mm512_set1_epi64(bits));
+    const __m512i first = _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(low)), shift);
+    /* Up to 4 bits, the first word has all 16 fields; beyond, the upper eight begin `bits` bytes later. */
+    const __m512i second = bits > 4 ? _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(high)), shift)
+                                    : _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(low)),
+                                                        _mm512_add_epi64(shift, _mm512_set1_epi64(8 * bits)));
+    const __m512i fields = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(first)),
+                                              _mm512_cvtepi64_epi32(second), 1);
+    return _mm512_and_si512(fields, _mm512_set1_epi32((1 << bits) - 1));
+}
+
+/* offsets[slot][stream] = (first column + index) * scale */
+__attribute__((noinline)) void unpack_offsets(const Panel &p, int64_t block, int64_t group, int32_t scale) {
+    const filigree_nm_packed &a = *p.a;
+    const uint8_t *run = indices_of(p, block, group);
+    const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
+    const int64_t entries = slots_of(a, block) * p.streams;
+    for (int64_t i = 0; i * kLanes < entries; ++i) {
+        const __m512i column =
+            _mm512_add_epi32(unpack_16(run, i, a.index_bits), _mm512_load_si512(first_columns + i * kLanes));
+        _mm512_store_si512(p.offsets + i * kLanes, _mm512_mullo_epi32(column, _mm512_set1_epi32(scale)));
+    }
+}
+
+/* ---- multiply-adds, columns of B in the lanes ---- */
+
+/* Named members: gcc spills an array of vectors in every iteration. Those past Z are dead. */
+template <int Z> struct Sums {
+    __m512 v0 = _mm512_setzero_ps(), v1 = _mm512_setzero_ps(), v2 = _mm512_setzero_ps(),
+           v3 = _mm512_setzero_ps();
+};
+
+template <int Z> FILIGREE_INLINE void load(Sums<Z> &s, const float *from) {
+    s.v0 = _mm512_load_ps(from);
+    if constexpr (Z > 1) s.v1 = _mm512_load_ps(from + 16);
+    if constexpr (Z > 2) s.v2 = _mm512_load_ps(from + 32);
+    if constexpr (Z > 3) s.v3 = _mm512_load_ps(from + 48);
+}
+
+template <int Z> FILIGREE_INLINE void store(const Sums<Z> &s, float *to) {
+    _mm512_store_ps(to, s.v0);
+    if constexpr (Z > 1) _mm512_store_ps(to + 16, s.v1);
+    if constexpr (Z > 2) _mm512_store_ps(to + 32, s.v2);
+    if constexpr (Z > 3) _mm512_store_ps(to + 48, s.v3);
+}
+
+template <int Z> FILIGREE_INLINE void add(Sums<Z> &s, const Sums<Z> &b, float value) {
+    const __m512 a = _mm512_set1_ps(value);
+    s.v0 = _mm512_fmadd_ps(a, b.v0, s.v0);
+    if constexpr (Z > 1) s.v1 = _mm512_fmadd_ps(a, b.v1, s.v1);
+    if constexpr (Z > 2) s.v2 = _mm512_fmadd_ps(a, b.v2, s.v2);
+    if constexpr (Z > 3) s.v3 = _mm512_fmadd_ps(a, b.v3, s.v3);
+}
+
+/* Four rows of a group. Shared: one stream of offsets, and each row of B is loaded once for all of them. */
+template <int Z, bool kShared>
+FILIGREE_INLINE void add_four(const Panel &p, const float *values, const int32_t *offsets, int64_t slots,
+                              float *sums, bool fresh) {
+    Sums<Z> s0, s1, s2, s3;
+    if (!fresh) {
+        load(s0, sums), load(s1, sums + Z * kLanes);
+        load(s2, sums + 2 * Z * kLanes), load(s3, sums + 3 * Z * kLanes);
+    }
+    for (int64_t slot = 0; slot < slots; ++slot, values += kLanes, offsets += p.streams) {
+        Sums<Z> b;
+        load(b, p.tile + offsets[0]);
+        add(s0, b, values[0]);
+        if constexpr (!kShared) load(b, p.tile + offsets[1]);
+        add(s1, b, values[1]);
+        if constexpr (!kShared) load(b, p.tile + offsets[2]);
+        add(s2, b, values[2]);
+        if constexpr (!kShared) load(b, p.tile + offsets[3]);
+        add(s3, b, values[3]);
+    }
+    store(s0, sums), store(s1, sums + Z * kLanes);
+    store(s2, sums + 2 * Z * kLanes), store(s3, sums + 3 * Z * kLanes);
+}
+
+template <int Z, bool kShared>
+__attribute__((noinline)) void add_group(const Panel &p, int64_t block, int64_t group, float *sums) {
+    const int64_t slots = slots_of(*p.a, block);
+    const float *values = values_of(*p.a, block, group);
+    for (int64_t row = 0; row < kLanes; row += 4) {
+        /* A group's values are as many floats ahead as there are left of it and the next: a quarter each
+         * time. */
+        for (int64_t i = row * slots / kLanes * kLanes; i < (row + 4) * slots; i += kLanes)
+            _mm_prefetch(reinterpret_cast<const char *>(reinterpret_cast<uintptr_t>(values) +
+                                                        (i + slots * kLanes) * sizeof(float)),
+                         _MM_HINT_T0);
+        add_four<Z, kShared>(p, values + row, p.offsets + row * p.streams / kLanes, slots,
+                             sums + row * Z * kLanes, block == 0);
+    }
+}
+
+/* ---- blocks of B ---- */
+
+/* tile[r][..] = B[first_row + r][panel], or of tokens, B[panel's token][first_row + r]; rows past the end are
+ * 0 */
+template <int Z> void copy_block(const Panel &p, int64_t block) {
+    const filigree_nm_packed &a = *p.a;
+    const int64_t stride = p.call->b_stride, first_row = block * a.block_depth, depth = depth_of(a, block);
+    if (a.layout == FILIGREE_FEATURE_MAJOR) {
+        for (int64_t r = 0; r < depth; ++r) {
+            const float *from = p.call->b + (first_row + r) * stride + p.first;
+            float *to = p.tile + r * Z * kLanes;
+            for (int64_t i = 0; i < Z; ++i)
+                _mm512_store_ps(
+                    to + i * kLanes,
+                    _mm512_maskz_loadu_ps(i == Z - 1 ? p.tail : __mmask16{0xffff}, from + i * kLanes));
+        }
+    } else {
+        for (int64_t token = 0; token < p.width; token += kLanes) {
+            const float *from = p.call->b + (p.first + token) * stride + first_row;
+            const int64_t tokens = smaller(kLanes, p.width - token);
+            for (int64_t r = 0; r < depth; r += kLanes)
+                transpose_16x16(from + r, stride, tokens, smaller(kLanes, depth - r),
+                                p.tile + r * Z * kLanes + token, Z * kLanes);
+        }
+    }
+    for (int64_t r = depth; r < (depth + a.m - 1) / a.m * a.m; ++r)
+        for (int64_t i = 0; i < Z; ++i) _mm512_store_ps(p.tile + (r * Z + i) * kLanes, _mm512_setzero_ps());
+}
+
+/* ---- epilogue ---- */
+
+/* `count` elements of a row of C from their sums. With a bias of its own each, or else the row's. */
+void finish(const Panel &p, float *c, const float *sums, int64_t count, const float *biases, float bias) {
+    const NmCall &call = *p.call;
+    for (int64_t i = 0; i < count; i += kLanes) {
+        const __mmask16 lanes = first_lanes(smaller(kLanes, count - i));
+        __m512 y = _mm512_mul_ps(_mm512_set1_ps(call.alpha), _mm512_maskz_loadu_ps(lanes, sums + i));
+        if (call.beta != 0.0f)
+            y = _mm512_fmadd_ps(_mm512_set1_ps(call.beta), _mm512_maskz_loadu_ps(lanes, c + i), y);
+        if (p.bias != nullptr)
+            y = _mm512_add_ps(y, biases != nullptr ? _mm512_maskz_loadu_ps(lanes, biases + i)
+                                                   : _mm512_set1_ps(bias));
+        _mm512_mask_storeu_ps(c + i, lanes, activate(p.a->activation, y));
+    }
+}
+
+template <int Z> void finish_group(const Panel &p, int64_t group, const float *sums) {
+    const int64_t row = group * kLanes, count = smaller(kLanes, p.a->rows - row);
+    if (p.a->layout == FILIGREE_FEATURE_MAJOR) {
+        for (int64_t r = 0; r < count; ++r)
+            finish(p, p.call->c + (row + r) * p.call->c_stride + p.first, sums + r * Z * kLanes, p.width,
+                   nullptr, p.bias != nullptr ? p.bias[row + r] : 0.0f);
+        return;
+    }
+    alignas(64) float block[kLanes * kLanes];
+    for (int64_t token = 0; token < p.width; token += kLanes) {
+        transpose_16x16(sums + token, Z * kLanes, kLanes, kLanes, block, kLanes);
+        for (int64_t t = 0; t < smaller(kLanes, p.width - token); ++t)
+            finish(p, p.call->c + (p.first + token + t) * p.call->c_stride + row, block + t * kLanes, count,
+                   p.bias != nullptr ? p.bias + row : nullptr, 0.0f);
+    }
+}
+
+/* Groups [begin, end) of the panel. */
+template <int Z> void multiply(const Panel &p, int64_t begin, int64_t end) {
+    const filigree_nm_packed &a = *p.a;
+    for (int64_t pass = begin; pass < end; pass += a.pass_groups) {
+        const int64_t pass_end = smaller(end, pass + a.pass_groups);
+        for (int64_t block = 0; block < a.block_count; ++block) {
+            /* An only block outlasts the pass. */
+            if (a.block_count > 1 || pass == begin) copy_block<Z>(p, block);
+            for (int64_t group = pass; group < pass_end; ++group) {
+                unpack_offsets(p, block, group, Z * kLanes);
+                float *sums = p.sums + (group - pass) * kLanes * Z * kLanes;
+                if (p.streams == kLanes) {
+                    add_group<Z, false>(p, block, group, sums);
+                } else {
+                    add_group<Z, true>(p, block, group, sums);
+                }
+            }
+        }
+        if (a.block_count == 0) /* cols = 0: every sum is empty */
+            std::memset(p.sums, 0, (pass_end - pass) * kLanes * Z * kLanes * sizeof(float));
+        for (int64_t group = pass; group < pass_end; ++group)
+            finish_group<Z>(p, group, p.sums + (group - pass) * kLanes * Z * kLanes);
+    }
+}
+
+/* ---- one token: rows of A in the lanes ---- */
+
+/* The elements of B that lanes of one slot meet. */
+FILIGREE_INLINE __m512 pick(const float *b, int64_t m, __m512i index) {
+    if (m <= 16) return _mm512_permutexvar_ps(index, _mm512_loadu_ps(b));
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(b), index, _mm512_loadu_ps(b + 16));
+}
+
+FILIGREE_INLINE __m512 pick_shared(const float *b, const int32_t *offsets, int64_t streams) {
+    if (streams == 1) return _mm512_set1_ps(b[offsets[0]]);
+    return _mm512_mask_broadcastss_ps(_mm512_set1_ps(b[offsets[0]]), 0xff00, _mm_set_ss(b[offsets[1]]));
+}
+
+__attribute__((noinline)) void add_group_of_one(const Panel &p, int64_t block, int64_t group, float *sums) {
+    const filigree_nm_packed &a = *p.a;
+    const int64_t slots = slots_of(a, block);
+    const float *values = values_of(a, block, group);
+    const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
+    const uint8_t *run = indices_of(p, block, group);
+    const bool shared = p.streams < kLanes;
+    if (shared) unpack_offsets(p, block, group, 1);
+    __m512 s = block == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums);
+    for (int64_t slot = 0; slot < slots; ++slot) {
+        const float *at = values + slot * kLanes;
+        _mm_prefetch(
+            reinterpret_cast<const char *>(reinterpret_cast<uintptr_t>(at) + kFloatsAhead * sizeof(float)),
+            _MM_HINT_T0);
+        const __m512 b =
+            shared ? pick_shared(p.tile, p.offsets + slot * p.streams, p.streams)
+                   : pick(p.tile + first_columns[slot * kLanes], a.m, unpack_16(run, slot, a.index_bits));
+        s = _mm512_fmadd_ps(_mm512_load_ps(at), b, s);
+    }
+    _mm512_store_ps(sums, s);
+}
+
+/* Groups [begin, end) of the only column, or token, of B: the sums of consecutive rows lie together. */
+void multiply_one(const Panel &p, int64_t begin, int64_t end) {
+    const filigree_nm_packed &a = *p.a;
+    const bool by_feature = a.layout == FILIGREE_FEATURE_MAJOR;
+    for (int64_t pass = begin; pass < end; pass += a.pass_groups) {
+        const int64_t pass_end = smaller(end, pass + a.pass_groups);
+        for (int64_t block = 0; block < a.block_count; ++block) {
+            const int64_t depth = depth_of(a, block), first_row = block * a.block_depth;
+            for (int64_t r = 0; r < depth; ++r)
+                p.tile[r] = by_feature ? p.call->b[(first_row + r) * p.call->b_stride + p.first]
+                                       : p.call->b[p.first * p.call->b_stride + first_row + r];
+            /* A permutation loads up to 32 floats from a group's start. */
+            std::memset(p.tile + depth, 0, (a.block_depth - depth + 32) * sizeof(float));
+            for (int64_t group = pass; group < pass_end; ++group)
+                add_group_of_one(p, block, group, p.sums + (group - pass) * kLanes);
+        }
+        const int64_t row = pass * kLanes, count = smaller(pass_end * kLanes, a.rows) - row;
+        if (a.block_count == 0) std::memset(p.sums, 0, (pass_end - pass) * kLanes * sizeof(float));
+        if (!by_feature) {
+            finish(p, p.call->c + p.first * p.call->c_stride + row, p.sums, count,
+                   p.bias != nullptr ? p.bias + row : nullptr, 0.0f);
+            continue;
+        }
+        for (int64_t r = 0; r < count; ++r)
+            finish(p, p.call->c + (row + r) * p.call->c_stride + p.first, p.sums + r, 1, nullptr,
+                   p.bias != nullptr ? p.bias[row + r] : 0.0f);
+    }
+}
+
+} // namespace
+
+void nm_packed_f32_avx512(const NmCall &call) {
+    const filigree_nm_packed &a = *call.a;
+    for (int64_t item = call.begin; item < call.end;) {
+        const int64_t index = item / a.chunk_count;
+        const int64_t chunk = item - index * a.chunk_count;
+        const int64_t chunk_end = smaller(call.end - index * a.chunk_count, a.chunk_count);
+        const int64_t begin = chunk * a.chunk_groups,
+                      end = smaller(chunk_end * a.chunk_groups, a.group_count);
+        const Panel p = panel_of(call, index);
+        if (p.width == 1 && (p.streams < kLanes || a.m <= 32)) {
+            multiply_one(p, begin, end);
+        } else {
+            switch ((p.width + kLanes - 1) / kLanes) {
+            case 1: multiply<1>(p, begin, end); break;
+            case 2: multiply<2>(p, begin, end); break;
+            case 3: multiply<3>(p, begin, end); break;
+            default: multiply<4>(p, begin, end); break;
+            }
+        }
+        item += chunk_end - chunk;
+    }
+}
+
+} // namespace filigree
