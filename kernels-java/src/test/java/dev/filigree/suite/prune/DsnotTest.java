@@ -132,9 +132,9 @@ class DsnotTest {
         Mask mask = new Mask.Builder(1, 8).set(0, 0, true).set(0, 2, true).set(0, 4, true).set(0, 6, true).build();
         // 2.5 is farthest in the error's direction, -3 the least kept weight against it: 1 - 3 - 2.5 changes the sign.
         assertThat(Dsnot.DEFAULT.refine(row, flat, mask)).isEqualTo(mask);
-        // With a mean of 4 for column 1, the error is 4: growing it (E = 4) and dropping -3 would change the sign, too;
+        // A mean of 9 makes column 1 contribute 9, and the error 9; its variance of 100 puts column 5 (E = 2.5) before
+        // it: 9 - 3 - 2.5.
         double[] mean = {1, 9, 1, 1, 1, 1, 1, 1};
-        // with 9 the error is 9, growing E = 9 overshoots, with variance 100 column 5 (E = 2.5) comes first: 9 - 5.5.
         double[] variance = {1, 100, 1, 1, 1, 1, 1, 1};
         Mask swapped = new Dsnot(1, 0.1, 1).refine(row, new ActivationStatistics(ones, mean, variance), mask);
         assertThat(swapped).isEqualTo(new Mask.Builder(mask).set(0, 5, true).set(0, 2, false).build());
