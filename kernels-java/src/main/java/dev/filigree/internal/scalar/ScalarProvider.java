@@ -3,6 +3,7 @@ package dev.filigree.internal.scalar;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
@@ -13,6 +14,7 @@ import java.util.Optional;
 public final class ScalarProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmScalar();
+    private final AttentionKernel attention = new AttentionScalar();
 
     @Override
     public Backend backend() {
@@ -26,11 +28,17 @@ public final class ScalarProvider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"));
+        return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
+            new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return Optional.of(attention);
     }
 }

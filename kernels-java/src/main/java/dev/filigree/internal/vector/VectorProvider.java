@@ -3,6 +3,7 @@ package dev.filigree.internal.vector;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
@@ -13,6 +14,7 @@ import java.util.Optional;
 public final class VectorProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmVector();
+    private final AttentionKernel attention = new AttentionVector();
 
     /** Created by name. */
     public VectorProvider() {}
@@ -29,12 +31,18 @@ public final class VectorProvider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of(new KernelInfo(
-            SpmmVector.ID, "spmm", DType.F32, "java-" + Species.F32.vectorBitSize(), SpmmVector.TILE));
+        String isa = "java-" + Species.F32.vectorBitSize();
+        return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
+            new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return Optional.of(attention);
     }
 }
