@@ -23,6 +23,7 @@ public abstract class AttentionWalk implements AttentionKernel {
 
     private static final long FLOAT = Float.BYTES;
     private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT;
+    private static final MemorySegment ZEROS = Arena.global().allocate(1 << 14, AttentionFormat.ALIGNMENT);
     /** The row of an element mask where every key counts. */
     private static final MemorySegment ALL_KEYS =
         Arena.global().allocate(2L * STEP_KEYS / LANES, AttentionFormat.ALIGNMENT).fill((byte) 0xff);
@@ -38,8 +39,15 @@ public abstract class AttentionWalk implements AttentionKernel {
     protected abstract void packValues(
         MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys);
 
-    /** x *= factor over {@code count} floats; may also multiply the rest of the last 16. */
-    protected abstract void scale(MemorySegment scratch, long at, int count, float factor);
+    /** x *= factor over {@code width} floats of each row; may also multiply the rest of the last 16. */
+    protected abstract void scale(
+        MemorySegment scratch, long at, int rows, long rowBytes, int width, float factor);
+
+    /**
+     * x *= 1 / l, or 0 where l is 0, over {@code width} floats of each packed row; l is the sum of the row's 16 partial
+     * sums, by halves, and replaces the first of them.
+     */
+    protected abstract void divide(MemorySegment scratch, long at, int rows, int width, long sumsAt);
 
     /**
      * C = (C or +0) + A * B: each element one chain of multiply-adds over {@code depth}. A lies in scratch with rows
@@ -181,10 +189,10 @@ public abstract class AttentionWalk implements AttentionKernel {
             int width = Math.min(STEP_KEYS, dim - d);
             long chunkAt = FLOAT * padded * ROW_STRIDE * (d / STEP_KEYS);
             for (int r = 0; r < rows; r++) {
-                long rowAt = chunkAt + FLOAT * r * ROW_STRIDE;
-                MemorySegment.copy(q, FLOAT * (at + r * rowStride + d), scratch, rowAt, FLOAT * width);
-                scale(scratch, rowAt, width, factor);
+                MemorySegment.copy(q, FLOAT * (at + r * rowStride + d), scratch, chunkAt + FLOAT * r * ROW_STRIDE,
+                    FLOAT * width);
             }
+            scale(scratch, chunkAt, rows, FLOAT * ROW_STRIDE, width, factor);
             for (int r = rows; r < padded; r++) {
                 clear(scratch, chunkAt + FLOAT * r * ROW_STRIDE, width);
             }
@@ -251,7 +259,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         for (int r = 0; r < rows; r++) {
             float alpha = scratch.get(F32, alphaAt(padded, dim) + FLOAT * r);
             if (alpha != 1f) {
-                scale(scratch, accAt(padded, dim) + FLOAT * r * width, width, alpha);
+                scale(scratch, accAt(padded, dim) + FLOAT * r * width, 1, 0, width, alpha);
             }
         }
         long valuesAt = keysAt + FLOAT * AttentionFormat.keyFloats(mask, dim);
@@ -299,37 +307,29 @@ public abstract class AttentionWalk implements AttentionKernel {
         int width = roundUp(dim, LANES);
         long at = offset(shape, AttentionFormat.OUT_STRIDES, batch, head, first);
         long rowStride = field(shape, AttentionFormat.OUT_STRIDES + 16);
-        for (int r = 0; r < rows; r++) {
-            long rowAt = accAt(padded, dim) + FLOAT * r * width;
-            float sum = halvingSum(scratch, sumsAt(padded, dim) + FLOAT * r * LANES);
-            if (sum == 0f) {
-                clear(scratch, rowAt, width);
-            } else {
-                scale(scratch, rowAt, width, 1f / sum);
+        divide(scratch, accAt(padded, dim), rows, width, sumsAt(padded, dim));
+        if (rowStride == width) {
+            MemorySegment.copy(scratch, accAt(padded, dim), out, FLOAT * at, FLOAT * rows * width);
+        } else {
+            for (int r = 0; r < rows; r++) {
+                MemorySegment.copy(scratch, accAt(padded, dim) + FLOAT * r * width, out,
+                    FLOAT * (at + r * rowStride), FLOAT * dim);
             }
-            MemorySegment.copy(scratch, rowAt, out, FLOAT * (at + r * rowStride), FLOAT * dim);
-            if (lse.address() != 0) {
+        }
+        if (lse.address() != 0) {
+            for (int r = 0; r < rows; r++) {
                 long maxAt = maxAt(padded, dim) + FLOAT * r;
+                float sum = scratch.get(F32, sumsAt(padded, dim) + FLOAT * r * LANES);
                 scratch.set(F32, maxAt, ScalarMath.logSumExp(scratch.get(F32, maxAt), sum));
-                MemorySegment.copy(scratch, maxAt, lse, FLOAT * (lseIndex + r), FLOAT);
             }
+            MemorySegment.copy(scratch, maxAt(padded, dim), lse, FLOAT * lseIndex, FLOAT * rows);
         }
-    }
-
-    /** The 16 partial sums, halved and added until one is left; they are overwritten. */
-    private static float halvingSum(MemorySegment scratch, long at) {
-        for (int half = LANES / 2; half > 0; half /= 2) {
-            for (int i = 0; i < half; i++) {
-                scratch.set(F32, at + FLOAT * i,
-                    scratch.get(F32, at + FLOAT * i) + scratch.get(F32, at + FLOAT * (i + half)));
-            }
-        }
-        return scratch.get(F32, at);
     }
 
     private static void clear(MemorySegment scratch, long at, long floats) {
-        for (long i = 0; i < floats; i++) {
-            scratch.set(F32, at + FLOAT * i, 0f);
+        long end = at + FLOAT * floats;
+        for (long from = at; from < end; from += ZEROS.byteSize()) {
+            MemorySegment.copy(ZEROS, 0, scratch, from, Math.min(ZEROS.byteSize(), end - from));
         }
     }
 

@@ -17,7 +17,7 @@ public final class AttentionFormat {
     /** The most keys whose scores are normalised together. */
     public static final int STEP_KEYS = 128;
     /** Rows of a tile are padded to a multiple of it: what a kernel holds in registers at a time. */
-    public static final int ROW_GROUP = 6;
+    public static final int ROW_GROUP = 4;
     /**
      * Floats from row to row of queries and scores in scratch: a step, and a cache line more, so that the rows of a
      * group do not meet in the same sets of the cache.

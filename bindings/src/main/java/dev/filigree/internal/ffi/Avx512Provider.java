@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import dev.filigree.Backend;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
@@ -17,8 +18,9 @@ public final class Avx512Provider implements KernelProvider {
     private final List<KernelInfo> kernels =
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
     private final Optional<SpmmKernel> spmm =
-        kernels.stream().anyMatch(kernel -> kernel.id().equals(NativeSpmm.ID))
-            ? Optional.of(new NativeSpmm()) : Optional.empty();
+        has(NativeSpmm.ID) ? Optional.of(new NativeSpmm()) : Optional.empty();
+    private final Optional<AttentionKernel> attention =
+        has(NativeAttention.ID) ? Optional.of(new NativeAttention()) : Optional.empty();
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -39,6 +41,10 @@ public final class Avx512Provider implements KernelProvider {
         }
     }
 
+    private boolean has(String id) {
+        return kernels.stream().anyMatch(kernel -> kernel.id().equals(id));
+    }
+
     @Override
     public Backend backend() {
         return Backend.AVX512;
@@ -57,6 +63,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return spmm;
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return attention;
     }
 
     @Override

@@ -40,9 +40,27 @@ final class AttentionScalar extends AttentionWalk {
     }
 
     @Override
-    protected void scale(MemorySegment scratch, long at, int count, float factor) {
-        for (int i = 0; i < count; i++) {
-            scratch.set(JAVA_FLOAT, at + 4L * i, scratch.get(JAVA_FLOAT, at + 4L * i) * factor);
+    protected void scale(MemorySegment scratch, long at, int rows, long rowBytes, int width, float factor) {
+        for (int r = 0; r < rows; r++) {
+            for (int i = 0; i < width; i++) {
+                long here = at + r * rowBytes + 4L * i;
+                scratch.set(JAVA_FLOAT, here, scratch.get(JAVA_FLOAT, here) * factor);
+            }
+        }
+    }
+
+    @Override
+    protected void divide(MemorySegment scratch, long at, int rows, int width, long sumsAt) {
+        for (int r = 0; r < rows; r++) {
+            long sums = sumsAt + 4L * LANES * r;
+            for (int half = LANES / 2; half > 0; half /= 2) {
+                for (int i = 0; i < half; i++) {
+                    scratch.set(JAVA_FLOAT, sums + 4L * i, scratch.get(JAVA_FLOAT, sums + 4L * i)
+                        + scratch.get(JAVA_FLOAT, sums + 4L * (i + half)));
+                }
+            }
+            float sum = scratch.get(JAVA_FLOAT, sums);
+            scale(scratch, at + 4L * r * width, 1, 0, width, sum == 0f ? 0f : 1f / sum);
         }
     }
 
@@ -110,7 +128,8 @@ final class AttentionScalar extends AttentionWalk {
                 max = s > max ? s : max;
             }
             float reference = max == Float.NEGATIVE_INFINITY ? 0f : max;
-            float alpha = old == max ? 1f : ScalarMath.exp(old - reference);
+            // Without a maximum there are no sums to scale.
+            float alpha = old == max || old == Float.NEGATIVE_INFINITY ? 1f : ScalarMath.exp(old - max);
             for (int i = 0; i < LANES; i++) {
                 long at = sumsAt + 4L * ((long) r * LANES + i);
                 float sum = scratch.get(JAVA_FLOAT, at) * alpha;

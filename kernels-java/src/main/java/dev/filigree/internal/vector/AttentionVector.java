@@ -23,9 +23,9 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Block-sparse attention with the Vector API. Both products hold six rows by two vectors of columns in registers: twelve
- * chains of multiply-adds hide their latency, and with two vectors of B and a broadcast they fit the sixteen registers
- * that machines without AVX-512 have; twelve multiply-adds take eight loads.
+ * Block-sparse attention with the Vector API. Both products hold four rows by two vectors of columns in registers: eight
+ * chains of multiply-adds, two a clock, just hide a latency of four. Two more rows would fit the sixteen registers that
+ * machines without AVX-512 have, but C2 loads all broadcasts ahead of their use, and would spill sums for them.
  *
  * <p>Lanes are columns: keys in the first product, head dimensions in the second. Nothing is ever added across lanes.
  * {@link SpmmVector} says why each method that holds vectors is a compilation of its own, and why the library's own
@@ -42,12 +42,12 @@ final class AttentionVector extends AttentionWalk {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final long PANEL_BYTES = 4L * LANES;
-    /** From row to row of A. A constant, so that six rows take one address and no check. */
+    /** Then the second of two vectors of columns lies in the next panel; else in the same one. */
+    private static final boolean PANEL_IS_VECTOR = LENGTH == LANES;
+    /** From row to row of A. A constant, so that four rows take one address and no check. */
     private static final long A1 = 4L * ROW_STRIDE;
     private static final long A2 = 2 * A1;
     private static final long A3 = 3 * A1;
-    private static final long A4 = 4 * A1;
-    private static final long A5 = 5 * A1;
 
     /** Rows x columns in registers. */
     static final String TILE = ROW_GROUP + "x" + 2 * LENGTH;
@@ -70,7 +70,10 @@ final class AttentionVector extends AttentionWalk {
     // Elements of arrays are no constants: see CallBarrier.
     private static final MethodHandle[] TWO_VECTORS = {productHandle("twoVectors")};
     private static final MethodHandle[] ONE_VECTOR = {productHandle("oneVector")};
-    private static final MethodHandle[] SCALE = {handle("scaleLoop", long.class, int.class, float.class)};
+    private static final MethodHandle[] SCALE = {handle("scaleLoop", long.class, int.class, long.class, int.class, float.class)};
+    private static final MethodHandle[] DIVIDE = {handle("divideLoop", long.class, int.class, int.class, long.class)};
+    private static final MethodHandle[] PANEL =
+        {handle("panelLoop", long.class, int.class, long.class, int.class, long.class, int.class)};
     private static final MethodHandle[] CAP =
         {handle("capLoop", long.class, int.class, int.class, float.class, float.class)};
     private static final MethodHandle[] BIAS =
@@ -97,76 +100,103 @@ final class AttentionVector extends AttentionWalk {
 
     @Override
     protected void packKeys(MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys) {
-        long from = stage.address();
-        long to = packed.address() + at;
         for (int panel = 0; panel < unitKeys; panel += LANES) {
-            for (int j = panel; j < panel + LANES; j++) {
-                long target = to + 4L * ((long) panel * dim + j - panel);
-                if (j < rows) {
-                    spread(from + 4L * j * dim, target, dim);
-                } else {
-                    spreadZeros(target, dim);
-                }
+            long from = stage.address() + 4L * panel * dim;
+            long to = packed.address() + at + 4L * panel * dim;
+            transpose(from, Math.clamp(rows - panel, 0, LANES), dim, to);
+        }
+    }
+
+    /** Up to 16 rows to the columns of a panel; the other columns become zeros. */
+    private static void transpose(long from, int rows, int dim, long to) {
+        for (int d = 0; d < dim; d++) {
+            long target = address(to + d * PANEL_BYTES);
+            for (int j = 0; j < rows; j++) {
+                ALL.set(FLOAT, target + 4L * j, ALL.get(FLOAT, address(from + 4L * ((long) j * dim + d))));
             }
-        }
-    }
-
-    /** A row to one column of a panel. */
-    private static void spread(long from, long to, int dim) {
-        for (int d = 0; d < dim; d++) {
-            ALL.set(FLOAT, address(to + d * PANEL_BYTES), ALL.get(FLOAT, address(from + 4L * d)));
-        }
-    }
-
-    private static void spreadZeros(long to, int dim) {
-        for (int d = 0; d < dim; d++) {
-            ALL.set(FLOAT, address(to + d * PANEL_BYTES), 0f);
+            for (int j = rows; j < LANES; j++) {
+                ALL.set(FLOAT, target + 4L * j, 0f);
+            }
         }
     }
 
     @Override
     protected void packValues(MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys) {
         int width = AttentionFormat.roundUp(dim, LANES);
-        for (int d = 0; d < width; d += LANES) {
-            int columns = Math.min(LANES, dim - d);
-            long panelAt = at + 4L * d * unitKeys;
-            for (int j = 0; j < unitKeys; j++) {
-                long target = packed.address() + panelAt + j * PANEL_BYTES;
-                if (j < rows) {
-                    copyFloats(stage.address() + 4L * ((long) j * dim + d), target, columns);
-                }
-                clearFloats(target, j < rows ? columns : 0);
-            }
-        }
-    }
-
-    private static void copyFloats(long from, long to, int count) {
-        for (int i = 0; i < count; i++) {
-            ALL.set(FLOAT, address(to + 4L * i), ALL.get(FLOAT, address(from + 4L * i)));
-        }
-    }
-
-    /** From a column to the end of a row of a panel. */
-    private static void clearFloats(long row, int from) {
-        for (int i = from; i < LANES; i++) {
-            ALL.set(FLOAT, address(row + 4L * i), 0f);
-        }
-    }
-
-    @Override
-    protected void scale(MemorySegment scratch, long at, int count, float factor) {
         try {
-            SCALE[0].invokeExact(scratch.address() + at, count, factor);
+            for (int d = 0; d < width; d += LANES) {
+                long to = packed.address() + at + 4L * d * unitKeys;
+                PANEL[0].invokeExact(
+                    stage.address() + 4L * d, rows, 4L * dim, Math.min(LANES, dim - d), to, unitKeys);
+            }
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }
     }
 
-    private static void scaleLoop(long at, int count, float factor) {
-        for (int i = 0; i < count; i += LENGTH) {
-            long here = address(at + 4L * i);
-            store(load(here).mul(factor), here);
+    /** Some columns of rows to a panel of {@code unitKeys} rows; what is missing becomes zeros. */
+    private static void panelLoop(long from, int rows, long rowBytes, int columns, long to, int unitKeys) {
+        FloatVector zero = FloatVector.zero(F32);
+        for (int j = 0; j < unitKeys; j++) {
+            for (int i = 0; i < LANES; i += LENGTH) {
+                boolean whole = j < rows && i + LENGTH <= columns;
+                long source = address(from + j * rowBytes + 4L * i);
+                store(whole ? load(source) : zero, address(to + j * PANEL_BYTES + 4L * i));
+            }
+            // Head dimensions are multiples of 8: half a vector may be left where one has 16 lanes.
+            for (int i = columns / LENGTH * LENGTH; i < columns && j < rows; i++) {
+                ALL.set(FLOAT, address(to + j * PANEL_BYTES + 4L * i),
+                    ALL.get(FLOAT, address(from + j * rowBytes + 4L * i)));
+            }
         }
+    }
+
+    @Override
+    protected void scale(MemorySegment scratch, long at, int rows, long rowBytes, int width, float factor) {
+        try {
+            SCALE[0].invokeExact(scratch.address() + at, rows, rowBytes, width, factor);
+        } catch (Throwable t) {
+            throw CallBarrier.unexpected(t);
+        }
+    }
+
+    private static void scaleLoop(long at, int rows, long rowBytes, int width, float factor) {
+        for (int r = 0; r < rows; r++) {
+            for (int i = 0; i < width; i += LENGTH) {
+                long here = address(at + r * rowBytes + 4L * i);
+                store(load(here).mul(factor), here);
+            }
+        }
+    }
+
+    @Override
+    protected void divide(MemorySegment scratch, long at, int rows, int width, long sumsAt) {
+        try {
+            DIVIDE[0].invokeExact(scratch.address() + at, rows, width, scratch.address() + sumsAt);
+        } catch (Throwable t) {
+            throw CallBarrier.unexpected(t);
+        }
+    }
+
+    private static void divideLoop(long at, int rows, int width, long sumsAt) {
+        for (int r = 0; r < rows; r++) {
+            float sum = halvingSum(address(sumsAt + r * PANEL_BYTES));
+            float factor = sum == 0f ? 0f : 1f / sum;
+            for (int i = 0; i < width; i += LENGTH) {
+                long here = address(at + 4L * ((long) r * width + i));
+                store(load(here).mul(factor), here);
+            }
+        }
+    }
+
+    /** The 16 partial sums, halved and added until one is left, in place. */
+    private static float halvingSum(long sums) {
+        for (int half = LANES / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                ALL.set(FLOAT, sums + 4L * i, ALL.get(FLOAT, sums + 4L * i) + ALL.get(FLOAT, sums + 4L * (i + half)));
+            }
+        }
+        return ALL.get(FLOAT, sums);
     }
 
     @Override
@@ -176,18 +206,16 @@ final class AttentionVector extends AttentionWalk {
         long b = packed.address() + bAt;
         long c = scratch.address() + cAt;
         long fromRow = fresh ? 0 : cRowBytes;
-        // A second vector lies in the same panel, or, when a panel is one vector, in the next.
-        long second = LENGTH == LANES ? panelBytes : STEP;
         long columns = panels * PANEL_BYTES;
         try {
             for (long done = 0; done < columns; done += 2 * STEP) {
                 long bHere = b + done / PANEL_BYTES * panelBytes + done % PANEL_BYTES;
                 long from = fresh ? ZEROS.address() : c + done;
                 if (done + STEP < columns) {
-                    TWO_VECTORS[0].invokeExact(a, rows, depth, bHere, bHere + second, from, fromRow, c + done,
+                    TWO_VECTORS[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, c + done,
                         cRowBytes);
                 } else {
-                    ONE_VECTOR[0].invokeExact(a, rows, depth, bHere, bHere, from, fromRow, c + done, cRowBytes);
+                    ONE_VECTOR[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, c + done, cRowBytes);
                 }
             }
         } catch (Throwable t) {
@@ -195,15 +223,15 @@ final class AttentionVector extends AttentionWalk {
         }
     }
 
-    /** Six rows at a time, by two vectors of columns. */
-    private static void twoVectors(long a, int rows, int depth, long b, long b2, long from, long fromRow, long to,
+    /** Four rows at a time, by two vectors of columns. */
+    private static void twoVectors(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow, long to,
             long toRow) {
         for (int r = 0; r < rows; r += ROW_GROUP) {
-            sixByTwo(a + r * A1, depth, b, b2, from + r * fromRow, fromRow, to + r * toRow, toRow);
+            fourByTwo(a + r * A1, depth, b, nextPanel, from + r * fromRow, fromRow, to + r * toRow, toRow);
         }
     }
 
-    private static void sixByTwo(long a, int depth, long b, long b2, long from, long fromRow, long to, long toRow) {
+    private static void fourByTwo(long a, int depth, long b, long nextPanel, long from, long fromRow, long to, long toRow) {
         long at = address(from);
         FloatVector c00 = load(at);
         FloatVector c01 = load(at + STEP);
@@ -216,16 +244,13 @@ final class AttentionVector extends AttentionWalk {
         at = address(from + 3 * fromRow);
         FloatVector c30 = load(at);
         FloatVector c31 = load(at + STEP);
-        at = address(from + 4 * fromRow);
-        FloatVector c40 = load(at);
-        FloatVector c41 = load(at + STEP);
-        at = address(from + 5 * fromRow);
-        FloatVector c50 = load(at);
-        FloatVector c51 = load(at + STEP);
-        for (int k = 0; k < depth; k++) {
-            FloatVector v0 = load(address(b + k * PANEL_BYTES));
-            FloatVector v1 = load(address(b2 + k * PANEL_BYTES));
-            long row = address(a + 4L * k);
+        long end = a + 4L * depth;
+        // Not a counted loop: C2 would unroll it, load far ahead, and spill the sums.
+        for (long x0 = a, b0 = b; x0 != end; x0 += Float.BYTES, b0 += PANEL_BYTES) {
+            long column = address(b0);
+            FloatVector v0 = load(column);
+            FloatVector v1 = load(PANEL_IS_VECTOR ? address(b0 + nextPanel) : column + STEP);
+            long row = address(x0);
             FloatVector x = broadcast(row);
             c00 = x.fma(v0, c00);
             c01 = x.fma(v1, c01);
@@ -238,12 +263,6 @@ final class AttentionVector extends AttentionWalk {
             x = broadcast(row + A3);
             c30 = x.fma(v0, c30);
             c31 = x.fma(v1, c31);
-            x = broadcast(row + A4);
-            c40 = x.fma(v0, c40);
-            c41 = x.fma(v1, c41);
-            x = broadcast(row + A5);
-            c50 = x.fma(v0, c50);
-            c51 = x.fma(v1, c51);
         }
         at = address(to);
         store(c00, at);
@@ -257,29 +276,21 @@ final class AttentionVector extends AttentionWalk {
         at = address(to + 3 * toRow);
         store(c30, at);
         store(c31, at + STEP);
-        at = address(to + 4 * toRow);
-        store(c40, at);
-        store(c41, at + STEP);
-        at = address(to + 5 * toRow);
-        store(c50, at);
-        store(c51, at + STEP);
     }
 
-    /** The last panel of an odd number, where a panel is one vector; the second B is unused. */
-    private static void oneVector(long a, int rows, int depth, long b, long unused, long from, long fromRow, long to,
+    /** The last panel of an odd number, where a panel is one vector and there is no next one. */
+    private static void oneVector(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow, long to,
             long toRow) {
         for (int r = 0; r < rows; r += ROW_GROUP) {
-            sixByOne(a + r * A1, depth, b, from + r * fromRow, fromRow, to + r * toRow, toRow);
+            fourByOne(a + r * A1, depth, b, from + r * fromRow, fromRow, to + r * toRow, toRow);
         }
     }
 
-    private static void sixByOne(long a, int depth, long b, long from, long fromRow, long to, long toRow) {
+    private static void fourByOne(long a, int depth, long b, long from, long fromRow, long to, long toRow) {
         FloatVector c0 = load(address(from));
         FloatVector c1 = load(address(from + fromRow));
         FloatVector c2 = load(address(from + 2 * fromRow));
         FloatVector c3 = load(address(from + 3 * fromRow));
-        FloatVector c4 = load(address(from + 4 * fromRow));
-        FloatVector c5 = load(address(from + 5 * fromRow));
         for (int k = 0; k < depth; k++) {
             FloatVector v = load(address(b + k * PANEL_BYTES));
             long row = address(a + 4L * k);
@@ -287,15 +298,11 @@ final class AttentionVector extends AttentionWalk {
             c1 = broadcast(row + A1).fma(v, c1);
             c2 = broadcast(row + A2).fma(v, c2);
             c3 = broadcast(row + A3).fma(v, c3);
-            c4 = broadcast(row + A4).fma(v, c4);
-            c5 = broadcast(row + A5).fma(v, c5);
         }
         store(c0, address(to));
         store(c1, address(to + toRow));
         store(c2, address(to + 2 * toRow));
         store(c3, address(to + 3 * toRow));
-        store(c4, address(to + 4 * toRow));
-        store(c5, address(to + 5 * toRow));
     }
 
     @Override
@@ -394,7 +401,8 @@ final class AttentionVector extends AttentionWalk {
             }
             float alpha = 1f;
             if (max != old) {
-                alpha = ScalarMath.exp(old - max);
+                // Without a maximum there are no sums to scale.
+                alpha = old == Float.NEGATIVE_INFINITY ? 1f : ScalarMath.exp(old - max);
                 // Which of two zeros is the larger depends on the order: keep the positive one.
                 ALL.set(FLOAT, address(maxima + 4L * r), max + 0f);
             }
