@@ -106,9 +106,21 @@ final class AttentionRunner implements AutoCloseable {
             shape.set(ValueLayout.JAVA_FLOAT, AttentionFormat.SOFT_CAP, options.softCapOrZero());
             if (keyLengths != null) {
                 MemorySegment.copy(keyLengths, 0, shape, ValueLayout.JAVA_INT, lengthsAt, keyLengths.length);
+                checkLengths(lengthsAt, keyLengths.length, keys.rows());
             }
             if (slopes != null) {
                 MemorySegment.copy(slopes, 0, shape, ValueLayout.JAVA_FLOAT, slopesAt, slopes.length);
+            }
+        }
+
+        /** On the copy: what another thread writes to the array cannot slip through. */
+        private void checkLengths(long at, int count, int keys) {
+            for (int i = 0; i < count; i++) {
+                int length = shape.get(ValueLayout.JAVA_INT, at + (long) Integer.BYTES * i);
+                if (length < 0 || length > keys) {
+                    throw new IllegalArgumentException(
+                        "keyLengths[" + i + "] = " + length + " is not in 0.." + keys);
+                }
             }
         }
 

@@ -57,8 +57,8 @@ public abstract class AttentionWalk implements AttentionKernel {
     protected abstract void product(MemorySegment scratch, long aAt, int rows, int depth, MemorySegment packed,
         long bAt, long panelBytes, int panels, long cAt, long cRowBytes, boolean fresh);
 
-    /** s = cap * tanh(s * (1 / cap)). */
-    protected abstract void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap);
+    /** s = cap * tanh(s * (1 / cap)); there are 16 spare floats a row. */
+    protected abstract void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap, long spareAt);
 
     /** s = fma(slope, distance + column - row, s). */
     protected abstract void addBias(
@@ -277,7 +277,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         int unitKeys = (int) field(mask, AttentionFormat.UNIT_KEYS);
         float cap = shape.get(F32, AttentionFormat.SOFT_CAP);
         if (cap != 0f) {
-            cap(scratch, sAt, padded, unitKeys, cap);
+            cap(scratch, sAt, padded, unitKeys, cap, spareAt(padded, (int) field(shape, AttentionFormat.DIM)));
         }
         long slopes = field(shape, AttentionFormat.SLOPES);
         if (slopes != 0) {

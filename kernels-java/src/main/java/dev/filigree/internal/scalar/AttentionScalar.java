@@ -82,7 +82,7 @@ final class AttentionScalar extends AttentionWalk {
     }
 
     @Override
-    protected void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap) {
+    protected void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap, long spareAt) {
         float inverse = 1f / cap;
         for (int r = 0; r < rows; r++) {
             for (int j = 0; j < cols; j++) {

@@ -74,8 +74,9 @@ final class AttentionVector extends AttentionWalk {
     private static final MethodHandle[] DIVIDE = {handle("divideLoop", long.class, int.class, int.class, long.class)};
     private static final MethodHandle[] PANEL =
         {handle("panelLoop", long.class, int.class, long.class, int.class, long.class, int.class)};
-    private static final MethodHandle[] CAP =
-        {handle("capLoop", long.class, int.class, int.class, float.class, float.class)};
+    private static final MethodHandle[] TANH = {
+        handle("exp2AbsPanel", long.class, int.class, long.class),
+        handle("tanhPanel", long.class, int.class, long.class)};
     private static final MethodHandle[] BIAS =
         {handle("biasLoop", long.class, int.class, int.class, float.class, int.class)};
     private static final MethodHandle[] MASK =
@@ -305,20 +306,37 @@ final class AttentionVector extends AttentionWalk {
         store(c3, address(to + 3 * toRow));
     }
 
+    /** The halves of tanh in two loops, panel by panel: together they are over what C2 inlines. */
     @Override
-    protected void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap) {
+    protected void cap(MemorySegment scratch, long sAt, int rows, int cols, float cap, long spareAt) {
+        scale(scratch, sAt, rows, A1, cols, 1f / cap);
+        long spare = scratch.address() + spareAt;
         try {
-            CAP[0].invokeExact(scratch.address() + sAt, rows, cols, cap, 1f / cap);
+            for (int j = 0; j < cols; j += LANES) {
+                long panel = scratch.address() + sAt + 4L * j;
+                TANH[0].invokeExact(panel, rows, spare);
+                TANH[1].invokeExact(panel, rows, spare);
+            }
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }
+        scale(scratch, sAt, rows, A1, cols, cap);
     }
 
-    private static void capLoop(long s, int rows, int cols, float cap, float inverse) {
+    private static void exp2AbsPanel(long s, int rows, long spare) {
         for (int r = 0; r < rows; r++) {
-            for (int j = 0; j < cols; j += LENGTH) {
+            for (int j = 0; j < LANES; j += LENGTH) {
+                FloatVector x = load(address(s + r * A1 + 4L * j));
+                store(VectorMath.exp2Abs(x), address(spare + r * PANEL_BYTES + 4L * j));
+            }
+        }
+    }
+
+    private static void tanhPanel(long s, int rows, long spare) {
+        for (int r = 0; r < rows; r++) {
+            for (int j = 0; j < LANES; j += LENGTH) {
                 long at = address(s + r * A1 + 4L * j);
-                store(VectorMath.tanh(load(at).mul(inverse)).mul(cap), at);
+                store(VectorMath.tanh(load(at), load(address(spare + r * PANEL_BYTES + 4L * j))), at);
             }
         }
     }
