@@ -100,6 +100,18 @@ enum {
  */
 #define FILIGREE_SPMM_PANEL 64
 
+/* Values of filigree_spmm_packed.tiled. */
+enum {
+    FILIGREE_SPMM_NO_TILE = 0,
+    FILIGREE_SPMM_TILE = 1,
+    FILIGREE_SPMM_TILE_OR_IN_PLACE = 2 /* scratch has room for the tile, for kernels that do better with it */
+};
+
+typedef struct filigree_spmm_entry {
+    int32_t column;
+    float value;
+} filigree_spmm_entry;
+
 /*
  * The header of a packed sparse matrix A (rows x cols, f32); offsets are bytes from the header's own address, and
  * every table starts at a multiple of 64. The same bytes feed the Java and the native kernels.
@@ -111,8 +123,8 @@ enum {
  *
  * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, virtual row by virtual row,
  * in ascending column order lie the nonzeros: those of block k and virtual row v are entries
- * row_starts[k * (virtual_rows + 1) + v] up to row_starts[k * (virtual_rows + 1) + v + 1]; columns[] counts from
- * the start of the block.
+ * row_starts[k * (virtual_rows + 1) + v] up to row_starts[k * (virtual_rows + 1) + v + 1]; their columns count
+ * from the start of the block.
  *
  * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the
  * virtual rows chunk_starts[i] up to chunk_starts[i + 1]. After all those, and only when every one is done, come
@@ -132,14 +144,15 @@ typedef struct filigree_spmm_packed {
     int64_t virtual_rows;
     int64_t block_depth;
     int64_t block_count;   /* 0 when cols is 0 */
-    int64_t tiled;         /* 1: a panel of a block of B is copied to scratch before use; 0: B is read in place
-                              (feature-major only, block_count <= 1) */
+    int64_t tiled;         /* FILIGREE_SPMM_TILE: a panel of a block of B is copied to scratch before use. Else B may
+                              be read in place (feature-major and block_count <= 1 then) */
     int64_t pass_rows;     /* virtual rows whose accumulators are in scratch at a time */
     int64_t chunk_count;
     int64_t split_count;   /* split rows */
     int64_t partial_count; /* slots: segments of split rows */
-    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: tile, pass_rows accumulators, a
-                              spare row, and 32 rows to gather B in when it is not tiled */
+    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: the tile, unless there is none; pass_rows
+                              accumulators and a spare row; with no tile, 32 rows to gather B in and two more for
+                              their entries; token-major, two blocks of 64 x 64 floats to transpose in */
     int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
                               FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
     int32_t activation;
@@ -148,8 +161,7 @@ typedef struct filigree_spmm_packed {
     int64_t targets;      /* int32[virtual_rows] */
     int64_t splits;       /* int32[2 * split_count + 2]: row, first slot; ends in (rows, partial_count) */
     int64_t row_starts;   /* int64[block_count * (virtual_rows + 1)] */
-    int64_t columns;      /* int32[nnz] */
-    int64_t values;       /* float[nnz] */
+    int64_t entries;      /* filigree_spmm_entry[nnz] */
 } filigree_spmm_packed;
 
 #define FILIGREE_SPMM_MAGIC 0x316d6d7073676c66LL /* "flgspmm1" in little-endian memory */

@@ -12,8 +12,10 @@ OFFSET_IS(scratch_bytes, 104);
 OFFSET_IS(layout, 112);
 OFFSET_IS(activation, 116);
 OFFSET_IS(bias, 120);
-OFFSET_IS(values, 168);
-_Static_assert(sizeof(filigree_spmm_packed) == 176, "the packed header has grown");
+OFFSET_IS(entries, 160);
+_Static_assert(sizeof(filigree_spmm_packed) == 168, "the packed header has grown");
+_Static_assert(sizeof(filigree_spmm_entry) == 8 && offsetof(filigree_spmm_entry, value) == 4,
+               "an entry has changed");
 _Static_assert(sizeof(filigree_features) == 12, "filigree_features has grown");
 
 int main(void) {

@@ -100,8 +100,7 @@ public:
         h.targets = put(targets_);
         h.splits = put(splits_);
         h.row_starts = put(row_starts_);
-        h.columns = put(columns_);
-        h.values = put(values_);
+        h.entries = put(entries_);
         /* The 64 readable bytes, and a size that can be both flush and aligned. */
         packed_.bytes.resize((packed_.bytes.size() + 63) / 64 * 64 + 64);
         h.bytes = static_cast<int64_t>(packed_.bytes.size());
@@ -132,14 +131,13 @@ private:
         for (int64_t k = 0; k < packed_.header.block_count; ++k) {
             const int64_t low = k * options_.block_depth, high = low + options_.block_depth;
             for (size_t v = 0; v < targets_.size(); ++v) {
-                row_starts_.push_back(static_cast<int64_t>(columns_.size()));
+                row_starts_.push_back(static_cast<int64_t>(entries_.size()));
                 for (int64_t i = starts_[v]; i < ends_[v]; ++i) {
                     if (m_.columns[i] < low || m_.columns[i] >= high) continue;
-                    columns_.push_back(static_cast<int32_t>(m_.columns[i] - low));
-                    values_.push_back(m_.values[i]);
+                    entries_.push_back({static_cast<int32_t>(m_.columns[i] - low), m_.values[i]});
                 }
             }
-            row_starts_.push_back(static_cast<int64_t>(columns_.size()));
+            row_starts_.push_back(static_cast<int64_t>(entries_.size()));
         }
     }
 
@@ -156,8 +154,8 @@ private:
     PackOptions options_;
     Packed packed_;
     int64_t slots_ = 0;
-    std::vector<int32_t> targets_, splits_, columns_;
-    std::vector<float> values_;
+    std::vector<int32_t> targets_, splits_;
+    std::vector<filigree_spmm_entry> entries_;
     std::vector<int64_t> starts_, ends_, row_starts_;
 };
 

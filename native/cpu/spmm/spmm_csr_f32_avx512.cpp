@@ -33,7 +33,7 @@ namespace {
 
 /* Entries of A are a stream, read once a panel. At 2.5 clocks each, this many cover a DRAM latency thrice. */
 constexpr int64_t kEntriesAhead = 512;
-constexpr int64_t kEntriesALine = 16;
+constexpr int64_t kEntriesALine = 8;
 
 /* Rows of B are a stride apart, which the hardware streamer does not follow across pages. Eight rows of four
  * lines fill the line-fill buffers twice over. */
@@ -76,10 +76,9 @@ template <int Z> struct InPlaceTail {
 
 /* ---- multiply-adds ---- */
 
-template <int Z, class B>
-FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const int32_t *column, const float *value) {
-    const float *row = b.row(*column);
-    const __m512 a = _mm512_set1_ps(*value);
+template <int Z, class B> FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const filigree_spmm_entry &entry) {
+    const float *row = b.row(entry.column);
+    const __m512 a = _mm512_set1_ps(entry.value);
     s.v0 = _mm512_fmadd_ps(a, b.template vector<0>(row), s.v0);
     if constexpr (Z > 1) s.v1 = _mm512_fmadd_ps(a, b.template vector<1>(row), s.v1);
     if constexpr (Z > 2) s.v2 = _mm512_fmadd_ps(a, b.template vector<2>(row), s.v2);
@@ -91,47 +90,44 @@ FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const int32_t *column, const fl
  * nonzero left over would be one more branch that nobody can predict, which costs as much as eight nonzeros.
  */
 template <int Z, class B>
-FILIGREE_INLINE void add_rest(Sums<Z> &s, const B &b, const int32_t *columns, const float *values,
-                              int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) add(s, b, columns + i, values + i);
+FILIGREE_INLINE void add_rest(Sums<Z> &s, const B &b, const filigree_spmm_entry *entries, int64_t begin,
+                              int64_t end) {
+    for (int64_t i = begin; i < end; ++i) add(s, b, entries[i]);
 }
 
 /* Two rows: side by side as far as the shorter one reaches, then the rest of the longer one. */
 template <int Z, class B>
-FILIGREE_INLINE void add_two(Sums<Z> &s0, Sums<Z> &s1, const B &b, const int32_t *columns,
-                             const float *values, const int64_t *starts) {
+FILIGREE_INLINE void add_two(Sums<Z> &s0, Sums<Z> &s1, const B &b, const filigree_spmm_entry *entries,
+                             const int64_t *starts) {
     const int64_t count0 = starts[1] - starts[0], count1 = starts[2] - starts[1];
-    const int32_t *columns0 = columns + starts[0], *columns1 = columns + starts[1];
-    const float *values0 = values + starts[0], *values1 = values + starts[1];
+    const filigree_spmm_entry *entries0 = entries + starts[0], *entries1 = entries + starts[1];
     const int64_t common = smaller(count0, count1);
     for (int64_t i = 0; i < common; ++i) {
-        add(s0, b, columns0 + i, values0 + i);
-        add(s1, b, columns1 + i, values1 + i);
+        add(s0, b, entries0[i]);
+        add(s1, b, entries1[i]);
     }
-    add_rest(s0, b, columns0, values0, common, count0);
-    add_rest(s1, b, columns1, values1, common, count1);
+    add_rest(s0, b, entries0, common, count0);
+    add_rest(s1, b, entries1, common, count1);
 }
 
 template <int Z, class B>
 FILIGREE_INLINE void add_four(Sums<Z> &s0, Sums<Z> &s1, Sums<Z> &s2, Sums<Z> &s3, const B &b,
-                              const int32_t *columns, const float *values, const int64_t *starts) {
+                              const filigree_spmm_entry *entries, const int64_t *starts) {
     const int64_t count0 = starts[1] - starts[0], count1 = starts[2] - starts[1];
     const int64_t count2 = starts[3] - starts[2], count3 = starts[4] - starts[3];
-    const int32_t *columns0 = columns + starts[0], *columns1 = columns + starts[1];
-    const int32_t *columns2 = columns + starts[2], *columns3 = columns + starts[3];
-    const float *values0 = values + starts[0], *values1 = values + starts[1];
-    const float *values2 = values + starts[2], *values3 = values + starts[3];
+    const filigree_spmm_entry *entries0 = entries + starts[0], *entries1 = entries + starts[1];
+    const filigree_spmm_entry *entries2 = entries + starts[2], *entries3 = entries + starts[3];
     const int64_t common = smaller(smaller(count0, count1), smaller(count2, count3));
     for (int64_t i = 0; i < common; ++i) {
-        add(s0, b, columns0 + i, values0 + i);
-        add(s1, b, columns1 + i, values1 + i);
-        add(s2, b, columns2 + i, values2 + i);
-        add(s3, b, columns3 + i, values3 + i);
+        add(s0, b, entries0[i]);
+        add(s1, b, entries1[i]);
+        add(s2, b, entries2[i]);
+        add(s3, b, entries3[i]);
     }
-    add_rest(s0, b, columns0, values0, common, count0);
-    add_rest(s1, b, columns1, values1, common, count1);
-    add_rest(s2, b, columns2, values2, common, count2);
-    add_rest(s3, b, columns3, values3, common, count3);
+    add_rest(s0, b, entries0, common, count0);
+    add_rest(s1, b, entries1, common, count1);
+    add_rest(s2, b, entries2, common, count2);
+    add_rest(s3, b, entries3, common, count3);
 }
 
 /* ---- blocks ---- */
@@ -177,15 +173,13 @@ FILIGREE_INLINE int64_t lines_ahead(const Block &k, int64_t rows) {
     return (entries * rows / (k.end - k.begin) + kEntriesALine - 1) / kEntriesALine;
 }
 
-/* Runs past the end of the tables, which a prefetch may. */
+/* Runs past the end of the table, which a prefetch may. */
 FILIGREE_INLINE void prefetch_entries(const Panel &p, int64_t begin, int64_t lines) {
-    const uintptr_t columns = reinterpret_cast<uintptr_t>(p.columns),
-                    values = reinterpret_cast<uintptr_t>(p.values);
+    const uintptr_t entries = reinterpret_cast<uintptr_t>(p.entries);
     const int64_t ahead = begin + kEntriesAhead;
     for (int64_t i = 0; i < lines; ++i) {
-        const uintptr_t offset = (ahead + i * kEntriesALine) * sizeof(float);
-        _mm_prefetch(reinterpret_cast<const char *>(columns + offset), _MM_HINT_T0);
-        _mm_prefetch(reinterpret_cast<const char *>(values + offset), _MM_HINT_T0);
+        const uintptr_t offset = (ahead + i * kEntriesALine) * sizeof(filigree_spmm_entry);
+        _mm_prefetch(reinterpret_cast<const char *>(entries + offset), _MM_HINT_T0);
     }
 }
 
@@ -198,7 +192,7 @@ __attribute__((noinline)) void add_block(const Panel &p, const Block &k, const B
             Sums<Z> s0, s1, s2, s3;
             enter(p, k, s0, v), enter(p, k, s1, v + 1), enter(p, k, s2, v + 2), enter(p, k, s3, v + 3);
             prefetch_entries(p, k.starts[v], lines);
-            add_four(s0, s1, s2, s3, b, p.columns, p.values, k.starts + v);
+            add_four(s0, s1, s2, s3, b, p.entries, k.starts + v);
             leave(p, k, s0, v), leave(p, k, s1, v + 1), leave(p, k, s2, v + 2), leave(p, k, s3, v + 3);
             activate_rows(p, k, v, 4);
         }
@@ -208,14 +202,14 @@ __attribute__((noinline)) void add_block(const Panel &p, const Block &k, const B
         Sums<Z> s0, s1;
         enter(p, k, s0, v), enter(p, k, s1, v + 1);
         prefetch_entries(p, k.starts[v], lines);
-        add_two(s0, s1, b, p.columns, p.values, k.starts + v);
+        add_two(s0, s1, b, p.entries, k.starts + v);
         leave(p, k, s0, v), leave(p, k, s1, v + 1);
         activate_rows(p, k, v, 2);
     }
     if (v < k.end) {
         Sums<Z> s;
         enter(p, k, s, v);
-        add_rest(s, b, p.columns, p.values, k.starts[v], k.starts[v + 1]);
+        add_rest(s, b, p.entries, k.starts[v], k.starts[v + 1]);
         leave(p, k, s, v);
         activate_rows(p, k, v, 1);
     }
@@ -284,7 +278,7 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
     for (int64_t block = 0; block < a.block_count; ++block) {
         const Block k{p.row_starts + block * (a.virtual_rows + 1), begin, end, block == 0,
                       block == a.block_count - 1};
-        if (a.tiled) {
+        if (a.tiled == FILIGREE_SPMM_TILE) {
             /* A single block's tile outlasts the pass. */
             if (a.block_count > 1 || is_first_pass) pack_block<Z>(p, block);
             add_block<Z>(p, k, Tile<Z>{p.tile});
@@ -304,7 +298,7 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
 
 /* Virtual rows [begin, end) of the panel. */
 template <int Z> void multiply(Panel &p, int64_t begin, int64_t end) {
-    const int64_t tile_rows = p.a->tiled ? smaller(p.a->block_depth, p.a->cols) : 0;
+    const int64_t tile_rows = p.a->tiled == FILIGREE_SPMM_TILE ? smaller(p.a->block_depth, p.a->cols) : 0;
     p.tile = static_cast<float *>(p.call->scratch);
     p.accumulators = p.tile + tile_rows * Z * kLanes;
     for (int64_t v = begin; v < end; v += p.a->pass_rows)

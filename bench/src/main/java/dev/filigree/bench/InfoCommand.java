@@ -4,12 +4,12 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import dev.filigree.Backend;
-import dev.filigree.Refusal;
 import dev.filigree.spi.Backends;
 import dev.filigree.spi.KernelInfo;
 import java.io.PrintWriter;
+import java.util.LinkedHashMap;
 import java.util.Locale;
-import java.util.Optional;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -103,27 +103,27 @@ final class InfoCommand implements Callable<Integer> {
         return kernels;
     }
 
-    /** Machine, JVM and backends, for people. */
-    static void print(PrintWriter out) {
+    /** Machine, JVM and native library, for people: names and what they are. */
+    static Map<String, String> facts() {
         Machine machine = Machine.here();
-        out.printf("machine   %s, %d %s, %s%n", machine.cpu(), machine.cores(),
-            machine.cores() == 1 ? "core" : "cores", machine.os());
-        out.printf("isa       %s%n", machine.isa().isEmpty() ? "unknown" : String.join(" ", machine.isa()));
-        out.printf("caches    L1d %s, L2 %s, L3 %s; memory %s%n", bytes(machine.l1dBytes()),
-            bytes(machine.l2Bytes()), bytes(machine.l3Bytes()), bytes(machine.memoryBytes()));
         Backend.AVX512.isAvailable(); // The lookup loads the native library, if there is one to load.
         Runtimes jvm = Runtimes.here();
-        out.printf("jvm       %s, %s%n", jvm.version(), jvm.vectorModule()
-            ? "Vector API at " + jvm.speciesBits() + " bits" : "no Vector API");
-        out.printf("native    %s%n", jvm.nativeLibrary().orElse("not loaded"));
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("machine", machine.cpu() + ", " + machine.cores() + (machine.cores() == 1 ? " core, " : " cores, ")
+            + machine.os());
+        facts.put("isa", machine.isa().isEmpty() ? "unknown" : String.join(" ", machine.isa()));
+        facts.put("caches", "L1d " + bytes(machine.l1dBytes()) + ", L2 " + bytes(machine.l2Bytes()) + ", L3 "
+            + bytes(machine.l3Bytes()) + "; memory " + bytes(machine.memoryBytes()));
+        facts.put("jvm", jvm.version() + ", " + (jvm.vectorModule()
+            ? "Vector API at " + jvm.speciesBits() + " bits" : "no Vector API"));
+        facts.put("native", jvm.nativeLibrary().orElse("not loaded"));
+        return facts;
+    }
+
+    private static void print(PrintWriter out) {
+        facts().forEach((name, value) -> out.printf("%-9s %s%n", name, value));
         out.println();
-        Table table = new Table("backend", "available", "reason", "cure");
-        for (Backend backend : Backend.values()) {
-            Optional<Refusal> refusal = backend.unavailabilityCause();
-            table.add(backend.id(), refusal.isEmpty() ? "yes" : "no",
-                refusal.map(Refusal::reason).orElse(""), refusal.map(Refusal::cure).orElse(""));
-        }
-        table.print(out);
+        Table.of(MachineReportSection.backends()).print(out);
     }
 
     private static void printKernels(PrintWriter out) {

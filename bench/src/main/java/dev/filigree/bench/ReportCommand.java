@@ -1,7 +1,9 @@
 package dev.filigree.bench;
 
-import com.google.gson.JsonArray;
-import com.google.gson.JsonObject;
+import dev.filigree.bench.measure.Ceilings;
+import dev.filigree.bench.report.HtmlRenderer;
+import dev.filigree.bench.report.Report;
+import dev.filigree.bench.report.Section;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -9,7 +11,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -17,10 +22,12 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 @Command(name = "report", mixinStandardHelpOptions = true, usageHelpAutoWidth = true, sortOptions = false,
-    description = "Checks and measures every family on real inputs; prints tables and writes report.json.")
+    description = "Checks and measures every family on real inputs; prints tables, and writes report.html with plots "
+        + "and report.json with every figure.")
 final class ReportCommand implements Callable<Integer> {
 
-    private static final String FILE = "report.json";
+    private static final String PAGE = "report.html";
+    private static final String DATA = "report.json";
 
     @Spec
     private CommandSpec spec;
@@ -28,13 +35,16 @@ final class ReportCommand implements Callable<Integer> {
     @Option(names = "--quick", description = "Only a part of the inputs: under a minute.")
     private boolean quick;
 
+    @Option(names = "--peers", description = "Measure other libraries, too.")
+    private boolean peers;
+
     @Option(names = "--out", paramLabel = "DIR", description = "Where to write (default: ${DEFAULT-VALUE}).")
     private Path folder = Path.of("filigree-report");
 
     private final List<ReportSection> sections;
 
     ReportCommand() {
-        this(List.of(new SpmmReportSection()));
+        this(List.of(new MachineReportSection(), new SpmmReportSection()));
     }
 
     /** For tests: other sections. */
@@ -46,37 +56,30 @@ final class ReportCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         // Before the work: a folder that cannot be written to must not cost minutes.
         makeFolder();
+        Report report = measure(spec.commandLine().getOut());
+        write(Map.of(PAGE, HtmlRenderer.render(report),
+            DATA, Json.indented(ReportJson.of(report, InfoCommand.environmentJson())) + System.lineSeparator()));
         PrintWriter out = spec.commandLine().getOut();
-        InfoCommand.print(out);
-        JsonObject report = new JsonObject();
-        report.addProperty("generated", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
-        report.addProperty("quick", quick);
-        InfoCommand.environmentJson().asMap().forEach(report::add);
-        JsonArray sectionsJson = new JsonArray();
-        int checked = 0;
-        int failures = 0;
-        for (ReportSection section : sections) {
-            out.println();
-            out.println(section.title());
-            out.flush();
-            ReportSection.Result result = section.run(new ReportSection.Context(quick), out);
-            JsonObject json = new JsonObject();
-            json.addProperty("title", section.title());
-            json.addProperty("checked", result.checked());
-            json.addProperty("failures", result.failures());
-            JsonArray cases = new JsonArray();
-            result.cases().forEach(cases::add);
-            json.add("cases", cases);
-            sectionsJson.add(json);
-            checked += result.checked();
-            failures += result.failures();
-        }
-        report.add("sections", sectionsJson);
-        Path file = write(report);
         out.println();
-        out.println((failures == 0 ? "all " + checked + " results agree with the reference in double"
-            : "FAILED: " + failures + " of " + checked + " results are wrong or missing") + "; figures in " + file);
-        return failures == 0 ? Main.OK : Main.FAILED;
+        out.println(report.verdict() + "; plots in " + folder.resolve(PAGE) + ", figures in " + folder.resolve(DATA));
+        return report.failures() == 0 ? Main.OK : Main.FAILED;
+    }
+
+    private Report measure(PrintWriter out) throws IOException {
+        Machine machine = Machine.here();
+        ReportSection.Context context = new ReportSection.Context(quick, peers,
+            Ceilings.measure(machine.cores(), machine.l2Bytes(), machine.lastLevelCacheBytes()));
+        List<Section> measured = new ArrayList<>();
+        for (ReportSection section : sections) {
+            out.println((measured.isEmpty() ? "" : System.lineSeparator()) + section.title());
+            out.flush();
+            measured.add(section.run(context));
+            ReportConsole.print(measured.getLast(), out);
+            out.flush();
+        }
+        Map<String, String> facts = InfoCommand.facts();
+        return new Report("Filigree report", facts.get("machine") + " \u00b7 " + facts.get("jvm"),
+            Instant.now().truncatedTo(ChronoUnit.SECONDS), quick, measured);
     }
 
     private void makeFolder() {
@@ -90,16 +93,24 @@ final class ReportCommand implements Callable<Integer> {
         }
     }
 
-    /** In one step, so that nobody ever reads half a report. */
-    private Path write(JsonObject report) throws IOException {
-        Path file = folder.resolve(FILE);
-        Path unfinished = folder.resolve(FILE + "." + ProcessHandle.current().pid() + ".tmp");
+    /** All files are complete before the first one appears under its name: nobody ever reads half a report. */
+    private void write(Map<String, String> contents) throws IOException {
+        Map<Path, Path> unfinished = new LinkedHashMap<>();
         try {
-            Files.writeString(unfinished, Json.indented(report) + System.lineSeparator());
-            Files.move(unfinished, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            for (Map.Entry<String, String> entry : contents.entrySet()) {
+                Path file = folder.resolve(entry.getKey());
+                Path temporary = folder.resolve(entry.getKey() + "." + ProcessHandle.current().pid() + ".tmp");
+                unfinished.put(temporary, file);
+                Files.writeString(temporary, entry.getValue());
+            }
+            for (Map.Entry<Path, Path> entry : unfinished.entrySet()) {
+                Files.move(entry.getKey(), entry.getValue(), StandardCopyOption.ATOMIC_MOVE,
+                    StandardCopyOption.REPLACE_EXISTING);
+            }
         } finally {
-            Files.deleteIfExists(unfinished);
+            for (Path temporary : unfinished.keySet()) {
+                Files.deleteIfExists(temporary);
+            }
         }
-        return file;
     }
 }

@@ -1,40 +1,32 @@
 package dev.filigree.bench;
 
-import com.google.gson.JsonObject;
+import dev.filigree.bench.measure.Ceilings;
+import dev.filigree.bench.report.Section;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.util.List;
+import java.util.Optional;
 
-/** One family's part of the report: real inputs, checked and measured. */
+/**
+ * One family's part of the report: real inputs, checked and measured. It supplies data; the console, JSON and HTML
+ * renderers show it, and know no family.
+ */
 interface ReportSection {
 
     /** What the section measures, as its heading. */
     String title();
 
     /**
-     * Measures and prints what a person wants to know.
+     * Measures.
      *
      * @throws IOException if an input cannot be read
      */
-    Result run(Context context, PrintWriter out) throws IOException;
+    Section run(Context context) throws IOException;
 
     /**
-     * How the report was asked for.
+     * How the report was asked for, and where it runs.
      *
      * @param quick whether a part of the inputs is enough
+     * @param peers whether to measure other libraries, too
+     * @param ceilings what the machine can do at most, where that could be measured
      */
-    record Context(boolean quick) {}
-
-    /**
-     * What a section found.
-     *
-     * @param cases objects as {@code bench --json} prints them
-     * @param checked how many results were asked for and compared with a reference
-     * @param failures how many of them were out of tolerance, or did not come
-     */
-    record Result(List<JsonObject> cases, int checked, int failures) {
-        public Result {
-            cases = List.copyOf(cases);
-        }
-    }
+    record Context(boolean quick, boolean peers, Optional<Ceilings> ceilings) {}
 }

@@ -8,7 +8,9 @@ import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.SpmmOptions;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
@@ -18,9 +20,15 @@ import java.util.SplittableRandom;
  * @param n columns of B, or tokens of X
  * @param layout of the dense operands
  * @param activation of the epilogue
- * @param seed of the dense input
+ * @param seed of the dense input, where it is drawn
+ * @param given the dense input, packed, in the layout; only its beginning counts if it is longer. Otherwise it is drawn
  */
-record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed) {
+record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed, Optional<float[]> given) {
+
+    /** A problem whose dense input is drawn. */
+    SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed) {
+        this(a, n, layout, activation, seed, Optional.empty());
+    }
 
     /** The most columns or tokens of a decode step: the matrix is read once for few results. */
     private static final int DECODE = 16;
@@ -50,15 +58,19 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
     }
 
     SpmmOptions options() {
-        return SpmmOptions.defaults().layout(layout).activation(activation);
+        return SpmmOptions.defaults().layout(layout).activation(activation).typicalN(n);
     }
 
     /** The dense input: the same numbers on every call. */
     DenseMatrix input(Arena arena) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
         DenseMatrix input = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.cols(), tokens ? a.cols() : n);
-        SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
         long elements = input.data().byteSize() / Float.BYTES;
+        if (given.isPresent()) {
+            MemorySegment.copy(given.get(), 0, input.data(), ValueLayout.JAVA_FLOAT, 0, Math.toIntExact(elements));
+            return input;
+        }
+        SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
         for (long i = 0; i < elements; i++) {
             input.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
         }

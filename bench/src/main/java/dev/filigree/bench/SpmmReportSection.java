@@ -6,54 +6,72 @@ import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
-import dev.filigree.bench.onnx.FeedForward;
+import dev.filigree.bench.minilm.Projection;
+import dev.filigree.bench.minilm.Tokens;
 import dev.filigree.bench.onnx.WeightMatrix;
+import dev.filigree.bench.report.Section;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.Pruning;
 import dev.filigree.spmm.Layout;
-import java.io.IOException;
-import java.io.PrintWriter;
+import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
-/** SpMM on the feed-forward weights of a real model, pruned by magnitude. */
+/** SpMM on the projections of a real model, pruned by magnitude, with the activations of real sentences. */
 final class SpmmReportSection implements ReportSection {
 
     private static final long SEED = 1;
+    private static final List<Double> SPARSITIES = List.of(0.5, 0.7, 0.8, 0.9, 0.95);
+    /** The JIT meets a kernel first in the first case: it gets a second, the others much less. */
+    private static final Duration FIRST_WARM_UP = Duration.ofSeconds(1);
 
-    /** Decode steps rotate copies that exceed the cache, which take long to pack; layers are much alike. */
-    private static final int DECODE_LAYERS = 2;
+    /**
+     * One product to measure.
+     *
+     * @param n tokens
+     */
+    record Cell(Projection projection, double sparsity, int n) {
+
+        CsrMatrix pruned() {
+            WeightMatrix weights = projection.weights();
+            return CsrMatrix.fromDense(DenseMatrix.of(weights.data(), weights.rows(), weights.cols()),
+                Pruning.globalMagnitude(sparsity));
+        }
+    }
 
     /**
      * What is measured.
      *
-     * @param layers how many, from the first on
-     * @param sparsities after pruning
-     * @param columns N: one token, a small batch, tokens of a short prompt
-     * @param settings of each case's measurement; only the first case meets a cold JIT
+     * @param layers whose projections are measured at {@link #PROMPT} tokens
+     * @param roles of the projections; queries, keys and values are alike
+     * @param otherTokens further N, on the first of the layers alone
+     * @param settings of each case's measurement
      */
-    private record Grid(int layers, List<Double> sparsities, List<Integer> columns,
+    private record Grid(List<Integer> layers, List<Projection.Role> roles, List<Integer> otherTokens,
             SideBySide.Settings settings) {
 
-        static final Grid QUICK = new Grid(2, List.of(0.7, 0.9), List.of(128),
-            new SideBySide.Settings(9, Duration.ofMillis(600), Duration.ofMillis(2)));
+        /** The tokens of a short prompt. */
+        static final int PROMPT = 128;
 
-        static final Grid FULL = new Grid(6, List.of(0.5, 0.7, 0.8, 0.9, 0.95), List.of(1, 16, 32, 128, 256),
-            new SideBySide.Settings(11, Duration.ofMillis(300), Duration.ofMillis(2)));
+        static final Grid QUICK = new Grid(List.of(2),
+            List.of(Projection.Role.QUERY, Projection.Role.ATTENTION_OUTPUT, Projection.Role.UP, Projection.Role.DOWN),
+            List.of(), new SideBySide.Settings(9, Duration.ofMillis(30), Duration.ofMillis(1)));
 
-        /** One case to measure. */
-        private record Cell(WeightMatrix matrix, double sparsity, int n) {}
+        static final Grid FULL = new Grid(List.of(0, 1, 2, 3, 4, 5), List.of(Projection.Role.values()),
+            List.of(1, 16, 32, 256), new SideBySide.Settings(11, Duration.ofMillis(100), Duration.ofMillis(2)));
 
-        List<Cell> cells(List<FeedForward> model) {
+        /** By projection and sparsity, so that what belongs to these is done once. */
+        List<Cell> cells(List<Projection> projections) {
             List<Cell> cells = new ArrayList<>();
-            for (FeedForward block : model.subList(0, layers)) {
-                for (WeightMatrix matrix : List.of(block.up(), block.down())) {
-                    for (double sparsity : sparsities) {
-                        for (int n : columns) {
-                            if (block.layer() < DECODE_LAYERS || !SpmmProblem.isDecode(n)) {
-                                cells.add(new Cell(matrix, sparsity, n));
-                            }
+            for (Projection projection : projections) {
+                if (layers.contains(projection.layer()) && roles.contains(projection.role())) {
+                    boolean first = projection.layer() == layers.getFirst();
+                    for (double sparsity : SPARSITIES) {
+                        cells.add(new Cell(projection, sparsity, PROMPT));
+                        if (first && QUICK.roles.contains(projection.role())) {
+                            otherTokens.forEach(n -> cells.add(new Cell(projection, sparsity, n)));
                         }
                     }
                 }
@@ -62,59 +80,110 @@ final class SpmmReportSection implements ReportSection {
         }
     }
 
-    @Override
-    public String title() {
-        return "SpMM: feed-forward weights of MiniLM-L6, pruned by magnitude";
+    /** Where the inputs come from; a test puts others in. */
+    @FunctionalInterface
+    interface Source {
+        SpmmReportInputs load(long seed);
+    }
+
+    private final Source source;
+
+    SpmmReportSection() {
+        this(SpmmReportInputs::load);
+    }
+
+    SpmmReportSection(Source source) {
+        this.source = source;
     }
 
     @Override
-    public Result run(Context context, PrintWriter out) throws IOException {
+    public String title() {
+        return "SpMM: pruned projections of MiniLM-L6";
+    }
+
+    @Override
+    public Section run(Context context) {
         Grid grid = context.quick() ? Grid.QUICK : Grid.FULL;
+        SpmmReportInputs inputs = source.load(SEED);
+        List<Cell> cells = grid.cells(inputs.projections());
         List<Backend> backends = CommonOptions.availableOnHost();
-        List<Grid.Cell> cells = grid.cells(FeedForward.ofMiniLm());
-        SpmmReportTable table = new SpmmReportTable(backends);
+        SpmmReportContent content = new SpmmReportContent(inputs, context.ceilings());
         List<JsonObject> cases = new ArrayList<>();
         int checked = 0;
         int failures = 0;
         try (Workers team = Workers.of(Runtime.getRuntime().availableProcessors());
-                Progress progress = new Progress("spmm", cells.size())) {
-            for (Grid.Cell cell : cells) {
-                progress.at(cell.matrix.name());
-                SpmmProblem problem =
-                    new SpmmProblem(prune(cell), cell.n, Layout.FEATURE_MAJOR, Activation.NONE, SEED);
-                SpmmComparison comparison =
-                    SpmmComparison.run(problem, backends, team, grid.settings, () -> {});
-                table.add(cell.matrix, cell.sparsity, cell.n, comparison);
-                cases.add(comparison.toJson(describe(cell, problem, backends, team, grid, comparison)));
-                checked += comparison.results().size();
-                // Every backend here said that it is available: one that then refuses has failed.
-                failures += comparison.failures();
+                Progress progress = new Progress("spmm", cells.size()); Arena arena = Arena.ofShared()) {
+            Projection current = null;
+            DenseMatrix dense = null;
+            for (Cell cell : cells) {
+                progress.at(cell.projection.weights().name());
+                Tokens tokens = inputs.activations().get(cell.projection.input());
+                if (cell.projection != current) {
+                    current = cell.projection;
+                    dense = SpmmLayerCheck.output(new Cell(current, 0, 0).pruned(), tokens, backends.getLast(), team,
+                        arena);
+                }
+                CsrMatrix pruned = cell.pruned();
+                SpmmProblem problem = new SpmmProblem(pruned, cell.n, Layout.TOKEN_MAJOR, Activation.NONE, SEED,
+                    Optional.of(tokens.data()));
+                SideBySide.Settings settings = cases.isEmpty() ? new SideBySide.Settings(grid.settings.rounds(),
+                    FIRST_WARM_UP, grid.settings.batch()) : grid.settings;
+                SpmmComparison comparison = compare(problem, backends, context, team, settings);
+                Optional<SpmmLayerCheck> check = cell.n == Grid.PROMPT
+                    ? Optional.of(SpmmLayerCheck.of(pruned, tokens, dense, backends, team)) : Optional.empty();
+                content.add(cell, comparison, check);
+                cases.add(toJson(cell, problem, comparison, check, backends, team, settings));
+                checked += (int) comparison.results().stream()
+                    .filter(result -> result instanceof ContenderResult.Figures || isFailure(result)).count()
+                    + (check.isPresent() ? 1 : 0);
+                failures += (int) comparison.results().stream().filter(SpmmReportSection::isFailure).count()
+                    + (check.flatMap(SpmmLayerCheck::difference).isPresent() ? 1 : 0);
                 progress.step();
             }
         }
-        table.print(out);
-        return new Result(cases, checked, failures);
+        return new Section(title(), content.blocks(), cases, checked, failures);
     }
 
-    private static CsrMatrix prune(Grid.Cell cell) {
-        WeightMatrix matrix = cell.matrix;
-        return CsrMatrix.fromDense(DenseMatrix.of(matrix.data(), matrix.rows(), matrix.cols()),
-            Pruning.globalMagnitude(cell.sparsity));
+    /** All contenders on one problem: the backends, and whoever else is asked for. */
+    private static SpmmComparison compare(SpmmProblem problem, List<Backend> backends, Context context, Workers team,
+            SideBySide.Settings settings) {
+        SpmmComparison comparison = SpmmComparison.run(problem, backends, team, settings, () -> {});
+        if (!context.peers()) {
+            return comparison;
+        }
+        List<ContenderResult> results = new ArrayList<>(comparison.results());
+        results.add(new ContenderResult.Failure("peers", "peers are not built in yet", false));
+        return new SpmmComparison(results, comparison.workingSets());
     }
 
-    private static JsonObject describe(Grid.Cell cell, SpmmProblem problem, List<Backend> backends, Workers team,
-            Grid grid, SpmmComparison comparison) {
+    /**
+     * Whether a result is wrong, or missing though its backend said that it is available. A peer that does not run
+     * here is neither.
+     */
+    static boolean isFailure(ContenderResult result) {
+        return result instanceof ContenderResult.Failure failure
+            && (failure.wrong() || failure.name().startsWith(SpmmReportContent.OURS));
+    }
+
+    private JsonObject toJson(Cell cell, SpmmProblem problem, SpmmComparison comparison,
+            Optional<SpmmLayerCheck> check, List<Backend> backends, Workers team, SideBySide.Settings settings) {
         JsonObject json = new JsonObject();
-        json.addProperty("matrix", "MiniLM-L6 " + cell.matrix.name());
+        json.addProperty("matrix", "MiniLM-L6 " + cell.projection.weights().name());
         json.addProperty("pruning", "global magnitude " + cell.sparsity);
         problem.describe(json);
         json.add("backend", Json.strings(backends.stream().map(Backend::id).toList()));
         json.addProperty("threads", team.threads());
-        json.addProperty("rounds", grid.settings.rounds());
+        json.addProperty("rounds", settings.rounds());
         json.addProperty("seed", SEED);
         json.addProperty("working_sets", comparison.workingSets());
         json.addProperty("nnz", problem.a().nnz());
         json.addProperty("sparsity", Json.rounded(problem.a().sparsity()));
-        return json;
+        JsonObject result = comparison.toJson(json);
+        check.ifPresent(c -> {
+            result.addProperty("bits_equal", c.difference().isEmpty());
+            result.addProperty("mean_cosine", Json.rounded(c.meanCosine()));
+            result.addProperty("least_cosine", Json.rounded(c.leastCosine()));
+        });
+        return result;
     }
 }

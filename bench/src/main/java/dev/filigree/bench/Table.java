@@ -1,5 +1,6 @@
 package dev.filigree.bench;
 
+import dev.filigree.bench.report.DataTable;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +21,12 @@ final class Table {
         this.header = List.copyOf(header);
     }
 
+    static Table of(DataTable data) {
+        Table table = new Table(data.columns());
+        data.rows().forEach(table::add);
+        return table;
+    }
+
     /** Adds a row; cells that are missing at its end stay empty. */
     void add(List<String> cells) {
         rows.add(List.copyOf(cells));
@@ -30,18 +37,29 @@ final class Table {
     }
 
     void print(PrintWriter out) {
+        print(out, true);
+    }
+
+    /** Prints the rows without the header. */
+    void printBody(PrintWriter out) {
+        print(out, false);
+    }
+
+    private void print(PrintWriter out, boolean withHeader) {
         int[] width = new int[header.size()];
         boolean[] numbers = new boolean[header.size()];
         for (int c = 0; c < width.length; c++) {
-            width[c] = header.get(c).length();
-            numbers[c] = true;
+            width[c] = withHeader ? header.get(c).length() : 0;
+            numbers[c] = withHeader;
             for (List<String> row : rows) {
                 String cell = cell(row, c);
                 width[c] = Math.max(width[c], cell.length());
-                numbers[c] &= cell.isEmpty() || cell.equals("-") || Character.isDigit(cell.charAt(0));
+                numbers[c] &= DataTable.isNumeric(cell);
             }
         }
-        print(out, header, width, numbers);
+        if (withHeader) {
+            print(out, header, width, numbers);
+        }
         for (List<String> row : rows) {
             print(out, row, width, numbers);
         }

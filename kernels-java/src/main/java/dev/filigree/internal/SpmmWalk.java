@@ -1,7 +1,11 @@
 package dev.filigree.internal;
 
-import static dev.filigree.spi.SpmmFormat.LANES;
+import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
+import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
+import static dev.filigree.spi.SpmmFormat.GATHER_ROWS;
 import static dev.filigree.spi.SpmmFormat.PANEL;
+import static dev.filigree.spi.SpmmFormat.STAGE;
+import static dev.filigree.spi.SpmmFormat.STAGE_BYTES;
 import static dev.filigree.spi.SpmmFormat.field;
 
 import dev.filigree.spi.SpmmFormat;
@@ -11,32 +15,31 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * SpMM over packed CSR in Java: {@code C = act(alpha * A * B + beta * C + bias)}. This class walks panels, passes,
- * blocks and rows as {@code filigree.h} prescribes; a subclass supplies what happens to one row, with vectors or
- * without.
+ * blocks and rows as {@code filigree.h} prescribes and moves the caller's operands, by bulk copies alone; a subclass
+ * supplies what happens to the numbers, with vectors or without.
  *
- * <p>Scratch holds the tile ({@code blockDepth} rows of B, as wide as the panel rounded up to 16 floats), then the
- * accumulators of a pass, then one spare row for what the output held before; a plan without tiles has rows to gather
- * B in after that.
+ * <p>Scratch holds the tile (rows of B, as wide as {@link #padded}), then the accumulators of a pass, one spare row,
+ * and, as the plan needs them, the rows and entries of a gathered row or two blocks for transposing. Lanes beyond a
+ * panel's width hold whatever scratch held: they reach no output.
  */
 public abstract class SpmmWalk implements SpmmKernel {
 
     /** Layout code of the packed format. */
     private static final int TOKEN_MAJOR = 1;
+    private static final long ROW_BYTES = (long) Float.BYTES * PANEL;
 
     /** For subclasses. */
     protected SpmmWalk() {}
 
-    /** acc[0, padded) += sum of value * tile row over {@code count} entries, in order; from +0 when fresh. */
-    protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count,
-        MemorySegment scratch, int padded, long accAt, boolean fresh);
+    /** The floats of a tile or accumulator row for {@code width} columns, {@code width <= padded <= PANEL}. */
+    protected abstract int padded(int width);
 
     /**
-     * acc[0, width) += sum of value * row of B over {@code count} entries, in order; from +0 when fresh. B is read
-     * in place, or through the {@code GATHER_ROWS} scratch rows at {@code gatherAt}.
+     * For each of {@code rows} accumulators, acc[0, padded) += sum of value * tile row over the row's entries, in
+     * order; from +0 when fresh. Row i has entries starts[i] up to starts[i + 1]; both tables are in {@code packed}.
      */
-    protected abstract void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-        MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
-        long gatherAt, boolean fresh);
+    protected abstract void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows,
+        MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
 
     /**
      * Finishes accumulators in place: {@code acc = act(alpha * acc (+ beta * old) (+ bias))} for {@code width}
@@ -46,6 +49,10 @@ public abstract class SpmmWalk implements SpmmKernel {
     protected abstract void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha,
         float beta, boolean biased, float bias, int activation);
 
+    /** to[j][i] = from[i][j] for {@code rows x cols} floats of scratch; pitches in bytes. */
+    protected abstract void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols,
+        long toAt, long toPitch);
+
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
             float alpha, float beta, MemorySegment partials, long begin, long end, MemorySegment scratch) {
@@ -54,7 +61,7 @@ public abstract class SpmmWalk implements SpmmKernel {
         if (begin >= combineFrom) {
             long splits = field(packed, SpmmFormat.SPLIT_COUNT);
             for (long item = begin - combineFrom; item < end - combineFrom; item++) {
-                combine(packed, c, cStride, n, alpha, beta, partials, item / splits, item % splits, scratch);
+                combine(packed, c, cStride, n, alpha, beta, partials, (int) (item / splits), item % splits, scratch);
             }
             return;
         }
@@ -72,40 +79,123 @@ public abstract class SpmmWalk implements SpmmKernel {
     private void panel(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
             float alpha, float beta, MemorySegment partials, int panel, long vBegin, long vEnd,
             MemorySegment scratch) {
-        boolean tiled = field(packed, SpmmFormat.TILED) == 1;
+        boolean tiled = hasTile(packed);
         long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
         long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
         long passRows = field(packed, SpmmFormat.PASS_ROWS);
         int width = Math.min(PANEL, n - panel * PANEL);
         int padded = padded(width);
         long accAt = accumulatorsAt(packed);
-        long rowBytes = (long) Float.BYTES * padded;
-        long targets = field(packed, SpmmFormat.TARGETS);
-        boolean plain = isPlain(packed, alpha, beta);
         for (long v = vBegin; v < vEnd; v += passRows) {
             long vPass = Math.min(vEnd, v + passRows);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     fillTile(packed, b, bStride, panel, block * depth, width, padded, scratch);
                 }
-                accumulateBlock(
-                    packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
+                accumulateBlock(packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
             }
-            for (long row = v; row < vPass; row++) {
-                long at = accAt + (row - v) * rowBytes;
-                if (blocks == 0) {
-                    accumulate(packed, 0, 0, 0, scratch, padded, at, true);
-                }
-                int target = packed.get(ValueLayout.JAVA_INT, targets + Integer.BYTES * row);
-                if (target < 0) {
-                    long slotAt = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
-                    MemorySegment.copy(scratch, at, partials, slotAt, rowBytes);
-                } else if (plain) {
-                    long cAt = Float.BYTES * (target * cStride + (long) panel * PANEL);
-                    MemorySegment.copy(scratch, at, c, cAt, (long) Float.BYTES * width);
-                } else {
-                    finishRow(packed, target, scratch, at, c, cStride, alpha, beta, panel, width);
-                }
+            if (blocks == 0) {
+                scratch.asSlice(accAt, Float.BYTES * padded * (vPass - v)).fill((byte) 0);
+            }
+            finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, panel, width, padded);
+        }
+    }
+
+    private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
+            long block, long vBegin, long vEnd, int width, int padded, long accAt, MemorySegment scratch) {
+        long startsAt = field(packed, SpmmFormat.ROW_STARTS)
+            + Long.BYTES * (block * (field(packed, SpmmFormat.VIRTUAL_ROWS) + 1));
+        if (tiled) {
+            accumulate(packed, field(packed, SpmmFormat.ENTRIES), startsAt + Long.BYTES * vBegin,
+                (int) (vEnd - vBegin), scratch, 0, padded, accAt, block == 0);
+            return;
+        }
+        long from = longAt(packed, startsAt, vBegin);
+        for (long v = vBegin; v < vEnd; v++) {
+            long to = longAt(packed, startsAt, v + 1);
+            gatherAndAccumulate(packed, from, to, b, ROW_BYTES * panel, Float.BYTES * bStride, scratch, width, padded,
+                accAt + (v - vBegin) * Float.BYTES * padded);
+            from = to;
+        }
+    }
+
+    /** One row whose entries are [begin, end): copies the rows of B that it needs, so many at a time. */
+    private void gatherAndAccumulate(MemorySegment packed, long begin, long end, MemorySegment b, long bAt,
+            long bRowBytes, MemorySegment scratch, int width, int padded, long accAt) {
+        long entriesAt = field(packed, SpmmFormat.ENTRIES);
+        long rowsAt = spareAt(packed) + ROW_BYTES;
+        long tableAt = rowsAt + GATHER_ROWS * ROW_BYTES;
+        long startsAt = tableAt + ROW_BYTES;
+        long next = begin;
+        do {
+            int count = (int) Math.min(GATHER_ROWS, end - next);
+            for (int i = 0; i < count; i++) {
+                long entry = entriesAt + ENTRY_BYTES * (next + i);
+                long column = packed.get(ValueLayout.JAVA_INT, entry);
+                MemorySegment.copy(b, bAt + column * bRowBytes, scratch, rowsAt + (long) Float.BYTES * padded * i,
+                    (long) Float.BYTES * width);
+                scratch.set(ValueLayout.JAVA_INT, tableAt + ENTRY_BYTES * i, i);
+                scratch.set(ValueLayout.JAVA_FLOAT, tableAt + ENTRY_BYTES * i + ENTRY_VALUE,
+                    packed.get(ValueLayout.JAVA_FLOAT, entry + ENTRY_VALUE));
+            }
+            scratch.set(ValueLayout.JAVA_LONG, startsAt, 0);
+            scratch.set(ValueLayout.JAVA_LONG, startsAt + Long.BYTES, count);
+            accumulate(scratch, tableAt, startsAt, 1, scratch, rowsAt, padded, accAt, next == begin);
+            next += count;
+        } while (next < end);
+    }
+
+    // ---- the tile
+
+    private void fillTile(MemorySegment packed, MemorySegment b, long bStride, int panel, long firstRow, int width,
+            int padded, MemorySegment scratch) {
+        int depth = (int) Math.min(field(packed, SpmmFormat.BLOCK_DEPTH),
+            field(packed, SpmmFormat.COLS) - firstRow);
+        long pitch = (long) Float.BYTES * padded;
+        if (isTokenMajor(packed)) {
+            fillTileFromTokens(b, Float.BYTES * ((long) panel * PANEL * bStride + firstRow), Float.BYTES * bStride,
+                depth, width, scratch, pitch, stageAt(packed));
+        } else {
+            copyRows(b, Float.BYTES * (firstRow * bStride + (long) panel * PANEL), Float.BYTES * bStride, scratch, 0,
+                pitch, depth, (long) Float.BYTES * width);
+        }
+    }
+
+    /** Tile row k becomes column {@code k} of the panel's tokens, whose rows start at {@code at}. */
+    private void fillTileFromTokens(MemorySegment x, long at, long xRowBytes, int depth, int tokens,
+            MemorySegment scratch, long pitch, long stageAt) {
+        for (int k = 0; k < depth; k += STAGE) {
+            int count = Math.min(STAGE, depth - k);
+            copyRows(x, at + (long) Float.BYTES * k, xRowBytes, scratch, stageAt, STAGE_PITCH, tokens,
+                (long) Float.BYTES * count);
+            transpose(scratch, stageAt, STAGE_PITCH, tokens, count, k * pitch, pitch);
+        }
+    }
+
+    // ---- finished sums
+
+    private void finishPass(MemorySegment packed, MemorySegment scratch, long accAt, long vBegin, long vEnd,
+            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
+            int padded) {
+        long targets = field(packed, SpmmFormat.TARGETS);
+        long pitch = (long) Float.BYTES * padded;
+        long at = accAt;
+        int count;
+        for (long v = vBegin; v < vEnd; v += count, at += count * pitch) {
+            int target = intAt(packed, targets, v);
+            count = 1;
+            if (target < 0) {
+                long slotAt = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
+                MemorySegment.copy(scratch, at, partials, slotAt, pitch);
+                continue;
+            }
+            while (v + count < vEnd && count < STAGE && intAt(packed, targets, v + count) == target + count) {
+                count++;
+            }
+            if (isTokenMajor(packed)) {
+                finishTokens(packed, target, count, scratch, at, pitch, c, cStride, alpha, beta, panel, width);
+            } else {
+                finishRows(packed, target, count, scratch, at, pitch, c, cStride, alpha, beta, panel, width);
             }
         }
     }
@@ -113,149 +203,125 @@ public abstract class SpmmWalk implements SpmmKernel {
     /** Whether a finished row is its accumulators, so that the fields of the epilogue need not be read for it. */
     private static boolean isPlain(MemorySegment packed, float alpha, float beta) {
         return alpha == 1f && beta == 0f && field(packed, SpmmFormat.BIAS) == 0
-            && SpmmFormat.intField(packed, SpmmFormat.ACTIVATION) == ActivationCodes.NONE
-            && SpmmFormat.intField(packed, SpmmFormat.LAYOUT) != TOKEN_MAJOR;
+            && SpmmFormat.intField(packed, SpmmFormat.ACTIVATION) == ActivationCodes.NONE;
     }
 
-    private void fillTile(MemorySegment packed, MemorySegment b, long bStride, int panel, long firstRow, int width,
-            int padded, MemorySegment scratch) {
-        int depth = (int) Math.min(field(packed, SpmmFormat.BLOCK_DEPTH),
-            field(packed, SpmmFormat.COLS) - firstRow);
-        long first = (long) panel * PANEL;
-        if (SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR) {
-            transposeTile(b, first, bStride, firstRow, depth, scratch, width, padded);
-        } else {
-            copyTile(b, Float.BYTES * (firstRow * bStride + first), Float.BYTES * bStride, depth, scratch, width,
-                padded);
+    /** Rows [row, row + count) of C, feature-major. */
+    private void finishRows(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, long pitch,
+            MemorySegment c, long cStride, float alpha, float beta, int panel, int width) {
+        long cAt = Float.BYTES * (row * cStride + (long) panel * PANEL);
+        long cRowBytes = Float.BYTES * cStride;
+        long bytes = (long) Float.BYTES * width;
+        long oldAt = spareAt(packed);
+        for (int i = 0; i < count && !isPlain(packed, alpha, beta); i++) {
+            if (beta != 0f) {
+                MemorySegment.copy(c, cAt + i * cRowBytes, scratch, oldAt, bytes);
+            }
+            applyEpilogue(packed, row + i, scratch, accAt + i * pitch, oldAt, width, alpha, beta);
         }
+        copyRows(scratch, accAt, pitch, c, cAt, cRowBytes, count, bytes);
     }
 
-    /** Tile row k becomes the panel's part of B's row {@code firstRow + k}. */
-    private static void copyTile(
-            MemorySegment b, long bAt, long bRowBytes, int depth, MemorySegment scratch, int width, int padded) {
-        long rowBytes = (long) Float.BYTES * padded;
-        for (int k = 0; k < depth; k++) {
-            MemorySegment.copy(b, bAt + k * bRowBytes, scratch, k * rowBytes, (long) Float.BYTES * width);
+    /** Rows [row, row + count) of A for the panel's tokens: C has them as columns. */
+    private void finishTokens(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, long pitch,
+            MemorySegment c, long cStride, float alpha, float beta, int panel, int tokens) {
+        long stageAt = stageAt(packed);
+        long oldAt = stageAt + STAGE_BYTES;
+        long cAt = Float.BYTES * ((long) panel * PANEL * cStride + row);
+        long cRowBytes = Float.BYTES * cStride;
+        long bytes = (long) Float.BYTES * count;
+        if (beta != 0f) {
+            copyRows(c, cAt, cRowBytes, scratch, stageAt, STAGE_PITCH, tokens, bytes);
+            transpose(scratch, stageAt, STAGE_PITCH, tokens, count, oldAt, STAGE_PITCH);
         }
-        clearTails(scratch, depth, width, padded);
-    }
-
-    private static void clearTails(MemorySegment scratch, int depth, int width, int padded) {
-        for (int k = 0; k < depth && width < padded; k++) {
-            for (int j = width; j < padded; j++) {
-                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + j), 0f);
+        if (!isPlain(packed, alpha, beta)) {
+            for (int i = 0; i < count; i++) {
+                applyEpilogue(packed, row + i, scratch, accAt + i * pitch, oldAt + i * STAGE_PITCH, tokens, alpha,
+                    beta);
             }
         }
+        transpose(scratch, accAt, pitch, count, tokens, stageAt, STAGE_PITCH);
+        copyRows(scratch, stageAt, STAGE_PITCH, c, cAt, cRowBytes, tokens, bytes);
     }
 
-    /** Tile row k becomes column {@code firstRow + k} of the panel's tokens. */
-    private static void transposeTile(MemorySegment x, long firstToken, long xStride, long firstRow, int depth,
-            MemorySegment scratch, int width, int padded) {
-        for (int token = 0; token < width; token++) {
-            long from = Float.BYTES * ((firstToken + token) * xStride + firstRow);
-            for (int k = 0; k < depth; k++) {
-                scratch.set(ValueLayout.JAVA_FLOAT, (long) Float.BYTES * ((long) k * padded + token),
-                    x.get(ValueLayout.JAVA_FLOAT, from + (long) Float.BYTES * k));
-            }
-        }
-        clearTails(scratch, depth, width, padded);
-    }
-
-    private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
-            long block, long vBegin, long vEnd, int width, int padded, long accAt, MemorySegment scratch) {
-        long startsAt = field(packed, SpmmFormat.ROW_STARTS)
-            + Long.BYTES * (block * (field(packed, SpmmFormat.VIRTUAL_ROWS) + 1));
-        long columnsAt = field(packed, SpmmFormat.COLUMNS);
-        long valuesAt = field(packed, SpmmFormat.VALUES);
-        long bAt = Float.BYTES * (long) panel * PANEL;
-        long rowBytes = (long) Float.BYTES * padded;
-        long gatherAt = spareAt(packed) + (long) PANEL * Float.BYTES;
-        long from = longAt(packed, startsAt, vBegin);
-        for (long v = vBegin; v < vEnd; v++) {
-            long to = longAt(packed, startsAt, v + 1);
-            int count = (int) (to - from);
-            long at = Integer.BYTES * from;
-            long acc = accAt + (v - vBegin) * rowBytes;
-            if (tiled) {
-                accumulate(packed, columnsAt + at, valuesAt + at, count, scratch, padded, acc, block == 0);
-            } else {
-                accumulateInPlace(packed, columnsAt + at, valuesAt + at, count, b, bAt, Float.BYTES * bStride,
-                    scratch, width, acc, gatherAt, block == 0);
-            }
-            from = to;
-        }
-    }
-
-    private void finishRow(MemorySegment packed, int row, MemorySegment scratch, long accAt, MemorySegment c,
-            long cStride, float alpha, float beta, int panel, int width) {
+    private void applyEpilogue(MemorySegment packed, int row, MemorySegment scratch, long accAt, long oldAt, int width,
+            float alpha, float beta) {
         long biasAt = field(packed, SpmmFormat.BIAS);
         boolean biased = biasAt != 0;
         float bias = biased ? packed.get(ValueLayout.JAVA_FLOAT, biasAt + (long) Float.BYTES * row) : 0f;
-        int activation = SpmmFormat.intField(packed, SpmmFormat.ACTIVATION);
-        long first = (long) panel * PANEL;
-        boolean tokens = SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR;
-        long cAt = Float.BYTES * (tokens ? first * cStride + row : row * cStride + first);
-        long cStep = Float.BYTES * (tokens ? cStride : 1);
-        long oldAt = spareAt(packed);
-        if (beta != 0f) {
-            copyFloats(c, cAt, cStep, scratch, oldAt, Float.BYTES, width);
-        }
-        finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
-        if (tokens) {
-            copyFloats(scratch, accAt, Float.BYTES, c, cAt, cStep, width);
-        } else {
-            MemorySegment.copy(scratch, accAt, c, cAt, (long) Float.BYTES * width);
-        }
-    }
-
-    /** Copies {@code width} floats that lie a number of bytes apart. */
-    private static void copyFloats(
-            MemorySegment from, long fromAt, long fromStep, MemorySegment to, long toAt, long toStep, int width) {
-        for (int j = 0; j < width; j++) {
-            to.set(ValueLayout.JAVA_FLOAT, toAt + j * toStep,
-                from.get(ValueLayout.JAVA_FLOAT, fromAt + j * fromStep));
-        }
+        finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias,
+            SpmmFormat.intField(packed, SpmmFormat.ACTIVATION));
     }
 
     /** Adds up the slots of one split row, in order, and finishes the row. */
     private void combine(MemorySegment packed, MemorySegment c, long cStride, int n, float alpha, float beta,
-            MemorySegment partials, long panel, long split, MemorySegment scratch) {
+            MemorySegment partials, int panel, long split, MemorySegment scratch) {
         long splitAt = field(packed, SpmmFormat.SPLITS) + 2L * Integer.BYTES * split;
         int row = packed.get(ValueLayout.JAVA_INT, splitAt);
         int slot = packed.get(ValueLayout.JAVA_INT, splitAt + Integer.BYTES);
         int slotEnd = packed.get(ValueLayout.JAVA_INT, splitAt + 3 * Integer.BYTES);
-        int width = (int) Math.min(PANEL, n - panel * PANEL);
-        int padded = padded(width);
+        int width = Math.min(PANEL, n - panel * PANEL);
         long accAt = accumulatorsAt(packed);
         long stride = Float.BYTES * SpmmFormat.partialStride(n);
-        long at = slot * stride + Float.BYTES * panel * PANEL;
-        MemorySegment.copy(partials, at, scratch, accAt, (long) Float.BYTES * padded);
+        long at = slot * stride + ROW_BYTES * panel;
+        MemorySegment.copy(partials, at, scratch, accAt, (long) Float.BYTES * width);
         for (int next = slot + 1; next < slotEnd; next++) {
             at += stride;
-            for (int j = 0; j < padded; j++) {
+            for (int j = 0; j < width; j++) {
                 long sumAt = accAt + (long) Float.BYTES * j;
                 scratch.set(ValueLayout.JAVA_FLOAT, sumAt, scratch.get(ValueLayout.JAVA_FLOAT, sumAt)
                     + partials.get(ValueLayout.JAVA_FLOAT, at + (long) Float.BYTES * j));
             }
         }
-        finishRow(packed, row, scratch, accAt, c, cStride, alpha, beta, (int) panel, width);
+        if (isTokenMajor(packed)) {
+            finishTokens(packed, row, 1, scratch, accAt, ROW_BYTES, c, cStride, alpha, beta, panel, width);
+        } else {
+            finishRows(packed, row, 1, scratch, accAt, ROW_BYTES, c, cStride, alpha, beta, panel, width);
+        }
     }
 
-    /** The floats of a tile or accumulator row of a panel. */
-    protected static int padded(int width) {
-        return Math.ceilDiv(width, LANES) * LANES;
+    // ---- memory
+
+    private static final long STAGE_PITCH = (long) Float.BYTES * STAGE;
+
+    /** Copies {@code rows} rows of {@code bytes} each that lie pitches apart. */
+    private static void copyRows(MemorySegment from, long fromAt, long fromPitch, MemorySegment to, long toAt,
+            long toPitch, int rows, long bytes) {
+        if (fromPitch == bytes && toPitch == bytes) {
+            MemorySegment.copy(from, fromAt, to, toAt, rows * bytes);
+            return;
+        }
+        for (int i = 0; i < rows; i++) {
+            MemorySegment.copy(from, fromAt + i * fromPitch, to, toAt + i * toPitch, bytes);
+        }
+    }
+
+    private static boolean isTokenMajor(MemorySegment packed) {
+        return SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR;
+    }
+
+    /** B in place is for kernels that may point into the caller's memory; bulk copies serve Java better. */
+    private static boolean hasTile(MemorySegment packed) {
+        return field(packed, SpmmFormat.TILED) != SpmmFormat.NO_TILE;
     }
 
     private static long accumulatorsAt(MemorySegment packed) {
-        return field(packed, SpmmFormat.TILED) == 0 ? 0
-            : field(packed, SpmmFormat.BLOCK_DEPTH) * PANEL * Float.BYTES;
+        return hasTile(packed) ? field(packed, SpmmFormat.BLOCK_DEPTH) * ROW_BYTES : 0;
     }
 
     private static long spareAt(MemorySegment packed) {
-        return accumulatorsAt(packed) + field(packed, SpmmFormat.PASS_ROWS) * PANEL * Float.BYTES;
+        return accumulatorsAt(packed) + field(packed, SpmmFormat.PASS_ROWS) * ROW_BYTES;
+    }
+
+    private static long stageAt(MemorySegment packed) {
+        return spareAt(packed) + ROW_BYTES;
     }
 
     private static long longAt(MemorySegment packed, long tableAt, long index) {
         return packed.get(ValueLayout.JAVA_LONG, tableAt + Long.BYTES * index);
+    }
+
+    private static int intAt(MemorySegment packed, long tableAt, long index) {
+        return packed.get(ValueLayout.JAVA_INT, tableAt + Integer.BYTES * index);
     }
 }

@@ -15,10 +15,21 @@ public final class SpmmFormat {
 
     /** Columns of B, or tokens, that one work item covers. */
     public static final int PANEL = 64;
-    /** The widest vector in floats; tile and accumulator rows are padded to it. */
+    /** The widest vector in floats; tile and accumulator rows are padded to it at most. */
     public static final int LANES = 16;
     /** Rows of B that a kernel may gather in scratch when B is not tiled: 8 KiB, a quarter of the first-level cache. */
     public static final int GATHER_ROWS = 32;
+    /** Side of the square blocks that a kernel may transpose through scratch when it is token-major. */
+    public static final int STAGE = 64;
+    /** Size of such a block; scratch has two. */
+    public static final long STAGE_BYTES = (long) Float.BYTES * STAGE * STAGE;
+
+    /** {@link #TILED}: scratch has no room for a tile. */
+    public static final int NO_TILE = 0;
+    /** {@link #TILED}: B must be copied to a tile. */
+    public static final int TILE = 1;
+    /** {@link #TILED}: scratch has room for a tile, and a kernel that can may read B in place instead. */
+    public static final int TILE_OR_IN_PLACE = 2;
     /** Alignment of the block and of each table in it, in bytes. */
     public static final long ALIGNMENT = 64;
     /** Readable bytes after the last table. */
@@ -43,7 +54,7 @@ public final class SpmmFormat {
     public static final long BLOCK_DEPTH = 48;
     /** {@code int64}. */
     public static final long BLOCK_COUNT = 56;
-    /** {@code int64}, 0 or 1. */
+    /** {@code int64}: {@link #NO_TILE}, {@link #TILE} or {@link #TILE_OR_IN_PLACE}. */
     public static final long TILED = 64;
     /** {@code int64}. */
     public static final long PASS_ROWS = 72;
@@ -69,12 +80,15 @@ public final class SpmmFormat {
     public static final long SPLITS = 144;
     /** Offset of {@code int64[blockCount * (virtualRows + 1)]}. */
     public static final long ROW_STARTS = 152;
-    /** Offset of {@code int32[nnz]}. */
-    public static final long COLUMNS = 160;
-    /** Offset of {@code float[nnz]}. */
-    public static final long VALUES = 168;
+    /** Offset of {@code {int32 column, float value}[nnz]}. */
+    public static final long ENTRIES = 160;
     /** Size of the header. */
-    public static final long HEADER_BYTES = 176;
+    public static final long HEADER_BYTES = 168;
+
+    /** Size of an entry. */
+    public static final long ENTRY_BYTES = 8;
+    /** Where an entry has its value. */
+    public static final long ENTRY_VALUE = 4;
 
     private SpmmFormat() {}
 

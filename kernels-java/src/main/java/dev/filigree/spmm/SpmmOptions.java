@@ -12,35 +12,43 @@ import java.util.Optional;
 public final class SpmmOptions {
 
     private static final SpmmOptions DEFAULTS =
-        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null);
+        new SpmmOptions(Layout.FEATURE_MAJOR, Activation.NONE, null, null, null, 128);
 
     private final Layout layout;
     private final Activation activation;
     private final float[] bias;
     private final Backend backend;
     private final Workers workers;
+    private final int typicalN;
 
-    private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers) {
+    private SpmmOptions(Layout layout, Activation activation, float[] bias, Backend backend, Workers workers,
+            int typicalN) {
         this.layout = layout;
         this.activation = activation;
         this.bias = bias;
         this.backend = backend;
         this.workers = workers;
+        this.typicalN = typicalN;
     }
 
-    /** Feature-major, no bias, no activation, the fastest backend, the process's {@link Workers#shared() team}. */
+    /**
+     * Feature-major, no bias, no activation, for about 128 columns, the fastest backend, the process's
+     * {@link Workers#shared() team}.
+     */
     public static SpmmOptions defaults() {
         return DEFAULTS;
     }
 
     /** The same options with another layout of the dense operands. */
     public SpmmOptions layout(Layout newLayout) {
-        return new SpmmOptions(Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers);
+        return new SpmmOptions(
+            Objects.requireNonNull(newLayout, "layout"), activation, bias, backend, workers, typicalN);
     }
 
     /** The same options with a function applied to each element of the result. */
     public SpmmOptions activation(Activation newActivation) {
-        return new SpmmOptions(layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers);
+        return new SpmmOptions(
+            layout, Objects.requireNonNull(newActivation, "activation"), bias, backend, workers, typicalN);
     }
 
     /**
@@ -49,18 +57,33 @@ public final class SpmmOptions {
      * @param newBias one value a row of A; copied
      */
     public SpmmOptions bias(float[] newBias) {
-        return new SpmmOptions(layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers);
+        return new SpmmOptions(
+            layout, activation, Objects.requireNonNull(newBias, "bias").clone(), backend, workers, typicalN);
     }
 
     /** The same options, for one backend and no other: planning fails where it cannot be used. */
     public SpmmOptions backend(Backend newBackend) {
         return new SpmmOptions(
-            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers);
+            layout, activation, bias, Objects.requireNonNull(newBackend, "backend"), workers, typicalN);
     }
 
     /** The same options, to run on a given team, which must stay open as long as the plan. */
     public SpmmOptions workers(Workers newWorkers) {
-        return new SpmmOptions(layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"));
+        return new SpmmOptions(
+            layout, activation, bias, backend, Objects.requireNonNull(newWorkers, "workers"), typicalN);
+    }
+
+    /**
+     * The same options for runs of about {@code n} columns (or tokens): the packing is chosen for it. Runs of any
+     * other width stay correct, and lose some speed.
+     *
+     * @throws IllegalArgumentException if n is less than 1
+     */
+    public SpmmOptions typicalN(int n) {
+        if (n < 1) {
+            throw new IllegalArgumentException("typicalN = " + n + " is less than 1");
+        }
+        return new SpmmOptions(layout, activation, bias, backend, workers, n);
     }
 
     /** How the dense operands lie in memory. */
@@ -81,6 +104,11 @@ public final class SpmmOptions {
     /** The backend demanded, if any. */
     public Optional<Backend> backend() {
         return Optional.ofNullable(backend);
+    }
+
+    /** The columns (or tokens) that the packing is chosen for; 128 unless set. */
+    public int typicalN() {
+        return typicalN;
     }
 
     /** The team that runs the plan. */

@@ -25,52 +25,59 @@ final class SpmmPacker {
     /** What a virtual row costs beside its nonzeros, in nonzeros: accumulators, epilogue, loop overhead. */
     private static final int ROW_COST = 8;
 
-    /** A panel of B is copied to scratch when each of its rows is used this often; less does not pay the copy. */
-    private static final int MIN_REUSE = 8;
+    /** Blocks are worth their tables when each row of B is used this often. */
+    private static final int MIN_BLOCKED_REUSE = 8;
+    /** A panel of B is worth copying, where it cannot be read in place, when each of its rows is used once. */
+    private static final int MIN_TILED_REUSE = 1;
     /** Nonzeros that a virtual row should have in a block, to pay for its accumulators' round trip to scratch. */
     private static final int ROW_NONZEROS_IN_BLOCK = 24;
-    /** Smallest and largest rows of a tile: 16 KiB, half of a first-level cache, and 256 KiB in the second. */
-    private static final long MIN_DEPTH = 64;
-    private static final long MAX_DEPTH = 1024;
+    /** Size of a tile: from three quarters of a first-level cache to half of a second-level one. */
+    private static final long MIN_TILE_BYTES = 24 << 10;
+    private static final long MAX_TILE_BYTES = 256 << 10;
     /** With fewer than this, the row starts of a block are as large as its nonzeros. */
     private static final long MIN_ROW_NONZEROS_IN_BLOCK = 2;
     /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
-    /** Accumulators of a pass: 256 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
-    private static final long PASS_ROWS_BLOCKED = 1024;
+    /** Accumulators of a pass: 64 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
+    private static final long PASS_ROWS_BLOCKED = 256;
     private static final long PASS_ROWS_SINGLE = 32;
 
     private final CsrMatrix a;
     private final Layout layout;
+    private final int typicalN;
     private final MemorySegment offsets;
     private final MemorySegment columns;
+    private final MemorySegment values;
     private final long segmentLimit;
     private long virtualRows;
     private int splitCount;
     private long partialCount;
     private long blockDepth;
     private long blockCount;
-    private boolean tiled;
+    private int tiling;
 
-    private SpmmPacker(CsrMatrix a, Layout layout) {
+    private SpmmPacker(CsrMatrix a, Layout layout, int typicalN) {
         this.a = a;
         this.layout = layout;
+        this.typicalN = typicalN;
         offsets = a.rowOffsets();
         columns = a.columns();
+        values = a.values();
         segmentLimit = Math.max(MIN_SEGMENT, Math.ceilDiv(a.nnz(), MAX_SHARE));
     }
 
     /**
      * Packs a matrix.
      *
+     * @param typicalN columns of B, or tokens, for which the blocks are chosen
      * @param bias one value a row, or null
      * @param arena owns the result
      * @param beforeFill sees the untouched memory, to advise the operating system on it
      * @throws IllegalArgumentException if the matrix has more virtual rows than an int can count
      */
-    static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
+    static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int activation, float[] bias, Arena arena,
             Consumer<MemorySegment> beforeFill) {
-        SpmmPacker packer = new SpmmPacker(a, layout);
+        SpmmPacker packer = new SpmmPacker(a, layout, typicalN);
         packer.countVirtualRows();
         packer.chooseBlocks();
         return packer.write(activation, bias, arena, beforeFill);
@@ -109,20 +116,23 @@ final class SpmmPacker {
             return;
         }
         double rowNonzeros = (double) a.nnz() / Math.max(1, virtualRows);
-        long wanted = (long) Math.min(MAX_DEPTH, Math.ceil(ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * k));
-        long depth = Math.clamp(Math.ceilDiv(wanted, MIN_DEPTH) * MIN_DEPTH, MIN_DEPTH, MAX_DEPTH);
+        long tileRowBytes = (long) Float.BYTES * Math.min(PANEL, typicalN);
+        double wanted = ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * k;
+        long depth = Math.clamp((long) wanted, MIN_TILE_BYTES / tileRowBytes, MAX_TILE_BYTES / tileRowBytes);
         long blocks = Math.ceilDiv(k, depth);
         // Each block costs every row a start in the table and a pass over its accumulators.
         long worthwhile = Math.max(1, (long) (rowNonzeros / MIN_ROW_NONZEROS_IN_BLOCK));
-        boolean reused = a.nnz() / k >= MIN_REUSE;
+        double reuse = (double) a.nnz() / k;
         if (layout == Layout.TOKEN_MAJOR) {
             // Tokens can only be read through a tile, which then grows beyond the caches.
             blocks = Math.min(blocks, Math.max(worthwhile, Math.ceilDiv(k, MAX_TILE_ROWS)));
-            tiled = true;
-        } else if (reused && blocks <= worthwhile) {
-            tiled = true;
+            tiling = SpmmFormat.TILE;
+        } else if (reuse >= MIN_BLOCKED_REUSE && blocks <= worthwhile) {
+            tiling = SpmmFormat.TILE;
         } else {
             blocks = 1;
+            tiling = reuse >= MIN_TILED_REUSE && k <= MAX_TILE_ROWS
+                ? SpmmFormat.TILE_OR_IN_PLACE : SpmmFormat.NO_TILE;
         }
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
@@ -136,15 +146,14 @@ final class SpmmPacker {
         long targetsAt = cursor.table(virtualRows, Integer.BYTES);
         long splitsAt = cursor.table(2L * splitCount + 2, Integer.BYTES);
         long startsAt = cursor.table(blockCount * (virtualRows + 1), Long.BYTES);
-        long columnsAt = cursor.table(a.nnz(), Integer.BYTES);
-        long valuesAt = cursor.table(a.nnz(), Float.BYTES);
+        long entriesAt = cursor.table(a.nnz(), SpmmFormat.ENTRY_BYTES);
         long bytes = cursor.position + SpmmFormat.TAIL;
 
         MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
         beforeFill.accept(packed);
         long passRows = blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
         passRows = Math.clamp(virtualRows, 1, passRows);
-        long tileBytes = tiled ? blockDepth * PANEL * Float.BYTES : 0;
+        long tileBytes = tiling == SpmmFormat.NO_TILE ? 0 : blockDepth * PANEL * Float.BYTES;
         set(packed, SpmmFormat.MAGIC, SpmmFormat.MAGIC_VALUE);
         set(packed, SpmmFormat.BYTES, bytes);
         set(packed, SpmmFormat.ROWS, a.rows());
@@ -153,14 +162,20 @@ final class SpmmPacker {
         set(packed, SpmmFormat.VIRTUAL_ROWS, virtualRows);
         set(packed, SpmmFormat.BLOCK_DEPTH, blockDepth);
         set(packed, SpmmFormat.BLOCK_COUNT, blockCount);
-        set(packed, SpmmFormat.TILED, tiled ? 1 : 0);
+        set(packed, SpmmFormat.TILED, tiling);
         set(packed, SpmmFormat.PASS_ROWS, passRows);
         set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
         set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
         set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
-        // One spare row after the accumulators, then rows to gather B in when there is no tile.
-        long scratchRows = passRows + 1 + (tiled ? 0 : SpmmFormat.GATHER_ROWS);
-        set(packed, SpmmFormat.SCRATCH_BYTES, tileBytes + scratchRows * PANEL * Float.BYTES);
+        // One spare row after the accumulators, then what moving rows of B or C takes.
+        long scratchBytes = tileBytes + (passRows + 1) * PANEL * Float.BYTES;
+        if (tiling == SpmmFormat.NO_TILE) {
+            scratchBytes += (SpmmFormat.GATHER_ROWS + 2) * PANEL * Float.BYTES;
+        }
+        if (layout == Layout.TOKEN_MAJOR) {
+            scratchBytes += 2 * SpmmFormat.STAGE_BYTES;
+        }
+        set(packed, SpmmFormat.SCRATCH_BYTES, scratchBytes);
         packed.set(ValueLayout.JAVA_INT, SpmmFormat.LAYOUT, layout.code());
         packed.set(ValueLayout.JAVA_INT, SpmmFormat.ACTIVATION, activation);
         set(packed, SpmmFormat.BIAS, biasAt);
@@ -168,17 +183,16 @@ final class SpmmPacker {
         set(packed, SpmmFormat.TARGETS, targetsAt);
         set(packed, SpmmFormat.SPLITS, splitsAt);
         set(packed, SpmmFormat.ROW_STARTS, startsAt);
-        set(packed, SpmmFormat.COLUMNS, columnsAt);
-        set(packed, SpmmFormat.VALUES, valuesAt);
+        set(packed, SpmmFormat.ENTRIES, entriesAt);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
         MemorySegment.copy(chunks, 0, packed, ValueLayout.JAVA_LONG, chunksAt, chunks.length);
         writeTargets(packed, targetsAt, splitsAt);
         if (blockCount == 1) {
-            writeOneBlock(packed, startsAt, columnsAt, valuesAt);
+            writeOneBlock(packed, startsAt, entriesAt);
         } else if (blockCount > 1) {
-            writeBlocks(packed, startsAt, columnsAt, valuesAt);
+            writeBlocks(packed, startsAt, entriesAt);
         }
         return packed;
     }
@@ -245,7 +259,7 @@ final class SpmmPacker {
         packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
     }
 
-    private void writeOneBlock(MemorySegment packed, long startsAt, long columnsAt, long valuesAt) {
+    private void writeOneBlock(MemorySegment packed, long startsAt, long entriesAt) {
         long v = 0;
         for (int row = 0; row < a.rows(); row++) {
             long segments = segments(row);
@@ -254,12 +268,13 @@ final class SpmmPacker {
             }
         }
         set(packed, startsAt + Long.BYTES * v, a.nnz());
-        MemorySegment.copy(columns, 0, packed, columnsAt, a.nnz() * Integer.BYTES);
-        MemorySegment.copy(a.values(), 0, packed, valuesAt, a.nnz() * Float.BYTES);
+        for (long p = 0; p < a.nnz(); p++) {
+            setEntry(packed, entriesAt, p, column(p), value(p));
+        }
     }
 
     /** Counting sort by block: count, prefix sums, then scatter; virtual rows are visited in order both times. */
-    private void writeBlocks(MemorySegment packed, long startsAt, long columnsAt, long valuesAt) {
+    private void writeBlocks(MemorySegment packed, long startsAt, long entriesAt) {
         long stride = virtualRows + 1;
         int depth = (int) blockDepth;
         long v = 0;
@@ -283,7 +298,6 @@ final class SpmmPacker {
             }
             set(packed, at, sum);
         }
-        MemorySegment values = a.values();
         long[] next = new long[(int) blockCount];
         v = 0;
         for (int row = 0; row < a.rows(); row++) {
@@ -297,9 +311,7 @@ final class SpmmPacker {
                     int column = column(p);
                     int block = column / depth;
                     long to = next[block]++;
-                    packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * to, column - block * depth);
-                    packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * to,
-                        values.getAtIndex(ValueLayout.JAVA_FLOAT, p));
+                    setEntry(packed, entriesAt, to, column - block * depth, value(p));
                 }
             }
         }
@@ -307,6 +319,16 @@ final class SpmmPacker {
 
     private int column(long entry) {
         return columns.getAtIndex(ValueLayout.JAVA_INT, entry);
+    }
+
+    private float value(long entry) {
+        return values.getAtIndex(ValueLayout.JAVA_FLOAT, entry);
+    }
+
+    private static void setEntry(MemorySegment packed, long entriesAt, long entry, int column, float value) {
+        long at = entriesAt + SpmmFormat.ENTRY_BYTES * entry;
+        packed.set(ValueLayout.JAVA_INT, at, column);
+        packed.set(ValueLayout.JAVA_FLOAT, at + SpmmFormat.ENTRY_VALUE, value);
     }
 
     /** Places tables one after the other, each at the format's alignment. */

@@ -86,8 +86,8 @@ public final class SpmmPlan implements AutoCloseable {
         Arena arena = Arena.ofShared();
         Executor executor = null;
         try {
-            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.activation().code(), bias, arena,
-                memory -> {
+            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.typicalN(),
+                options.activation().code(), bias, arena, memory -> {
                     if (memory.byteSize() >= HUGE_PAGE_BYTES) {
                         provider.adviseHugePages(memory);
                     }
@@ -153,11 +153,19 @@ public final class SpmmPlan implements AutoCloseable {
             + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
             + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " row groups, "
             + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
-            + (SpmmFormat.field(packed, SpmmFormat.TILED) == 1 ? "copied to tiles" : "read in place") + ", "
+            + tiling(packed) + ", "
             + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
         return new PlanExplanation(OPERATION, backend, kernel, format, packed.byteSize(),
             SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES), 2.0 * a.nnz(),
             (double) Float.BYTES * ((double) a.rows() + a.cols()), refusals);
+    }
+
+    private static String tiling(MemorySegment packed) {
+        return switch ((int) SpmmFormat.field(packed, SpmmFormat.TILED)) {
+            case SpmmFormat.TILE -> "copied to tiles";
+            case SpmmFormat.TILE_OR_IN_PLACE -> "copied whole or read in place";
+            default -> "read in place or row by row";
+        };
     }
 
     /**

@@ -56,13 +56,13 @@ class SpmmPackerTest {
                     long end = packed.get(ValueLayout.JAVA_LONG, at + 8);
                     int last = -1;
                     for (long p = packed.get(ValueLayout.JAVA_LONG, at); p < end; p++, entries++) {
-                        int column = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p);
+                        long entry = field(packed, SpmmFormat.ENTRIES) + SpmmFormat.ENTRY_BYTES * p;
+                        int column = packed.get(ValueLayout.JAVA_INT, entry);
                         assertThat(column).isGreaterThan(last).isLessThan((int) depth);
                         last = column;
                         int where = (int) (rowOf[(int) v] * (long) a.cols() + block * depth + column);
                         assertThat(dense[where]).as("an entry comes once").isNaN();
-                        dense[where] =
-                            packed.get(ValueLayout.JAVA_FLOAT, field(packed, SpmmFormat.VALUES) + 4 * p);
+                        dense[where] = packed.get(ValueLayout.JAVA_FLOAT, entry + SpmmFormat.ENTRY_VALUE);
                     }
                 }
             }

@@ -5,7 +5,8 @@ public final class OnnxFormatException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 
-    OnnxFormatException(String source, String reason) {
+    /** Reports what is wrong with a source. */
+    public OnnxFormatException(String source, String reason) {
         super(source + ": " + reason);
     }
 

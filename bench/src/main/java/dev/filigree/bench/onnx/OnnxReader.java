@@ -17,7 +17,7 @@ import java.util.Map;
  * Reads the nodes and the two-dimensional f32 initializers of an ONNX model. Field numbers are those of
  * {@code onnx.proto}, which are fixed for good; all other fields are skipped.
  */
-final class OnnxReader {
+public final class OnnxReader {
 
     private static final int MODEL_GRAPH = 7;
 
@@ -59,7 +59,7 @@ final class OnnxReader {
      * @throws OnnxFormatException if it is malformed or has no graph
      * @throws IOException if the stream cannot be read
      */
-    static OnnxGraph read(String source, InputStream stream) throws IOException {
+    public static OnnxGraph read(String source, InputStream stream) throws IOException {
         OnnxReader reader = new OnnxReader(source, stream);
         try {
             reader.message(reader::modelField);

@@ -28,7 +28,8 @@ public record WeightMatrix(String name, int rows, int cols, float[] data) {
         return new WeightMatrix(name, cols, rows, transposed);
     }
 
-    WeightMatrix named(String newName) {
+    /** The same elements under another name. */
+    public WeightMatrix named(String newName) {
         return new WeightMatrix(newName, rows, cols, data);
     }
 

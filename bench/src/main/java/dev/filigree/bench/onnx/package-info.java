@@ -1,2 +1,2 @@
-/** Reads weights out of ONNX files by walking the protobuf wire format; nothing is executed. */
+/** ONNX files by the wire format of protobuf: weights out of them, outputs into them; nothing is executed. */
 package dev.filigree.bench.onnx;

@@ -618,6 +618,33 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_ACTIVATION_SILU() {
         return FILIGREE_ACTIVATION_SILU;
     }
+    private static final int FILIGREE_SPMM_NO_TILE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_SPMM_NO_TILE = 0
+     * }
+     */
+    public static int FILIGREE_SPMM_NO_TILE() {
+        return FILIGREE_SPMM_NO_TILE;
+    }
+    private static final int FILIGREE_SPMM_TILE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_SPMM_TILE = 1
+     * }
+     */
+    public static int FILIGREE_SPMM_TILE() {
+        return FILIGREE_SPMM_TILE;
+    }
+    private static final int FILIGREE_SPMM_TILE_OR_IN_PLACE = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_SPMM_TILE_OR_IN_PLACE = 2
+     * }
+     */
+    public static int FILIGREE_SPMM_TILE_OR_IN_PLACE() {
+        return FILIGREE_SPMM_TILE_OR_IN_PLACE;
+    }
 
     private static class filigree_spmm_csr_f32_avx512 {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

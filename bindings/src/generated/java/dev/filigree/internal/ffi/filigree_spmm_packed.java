@@ -36,8 +36,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t targets;
  *     int64_t splits;
  *     int64_t row_starts;
- *     int64_t columns;
- *     int64_t values;
+ *     int64_t entries;
  * }
  * }
  */
@@ -69,8 +68,7 @@ public class filigree_spmm_packed {
         Filigree.C_LONG.withName("targets"),
         Filigree.C_LONG.withName("splits"),
         Filigree.C_LONG.withName("row_starts"),
-        Filigree.C_LONG.withName("columns"),
-        Filigree.C_LONG.withName("values")
+        Filigree.C_LONG.withName("entries")
     ).withName("filigree_spmm_packed");
 
     /**
@@ -1004,92 +1002,48 @@ public class filigree_spmm_packed {
         struct.set(row_starts$LAYOUT, row_starts$OFFSET, fieldValue);
     }
 
-    private static final OfLong columns$LAYOUT = (OfLong)$LAYOUT.select(groupElement("columns"));
+    private static final OfLong entries$LAYOUT = (OfLong)$LAYOUT.select(groupElement("entries"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int64_t columns
+     * int64_t entries
      * }
      */
-    public static final OfLong columns$layout() {
-        return columns$LAYOUT;
+    public static final OfLong entries$layout() {
+        return entries$LAYOUT;
     }
 
-    private static final long columns$OFFSET = $LAYOUT.byteOffset(groupElement("columns"));
+    private static final long entries$OFFSET = $LAYOUT.byteOffset(groupElement("entries"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int64_t columns
+     * int64_t entries
      * }
      */
-    public static final long columns$offset() {
-        return columns$OFFSET;
+    public static final long entries$offset() {
+        return entries$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int64_t columns
+     * int64_t entries
      * }
      */
-    public static long columns(MemorySegment struct) {
-        return struct.get(columns$LAYOUT, columns$OFFSET);
+    public static long entries(MemorySegment struct) {
+        return struct.get(entries$LAYOUT, entries$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int64_t columns
+     * int64_t entries
      * }
      */
-    public static void columns(MemorySegment struct, long fieldValue) {
-        struct.set(columns$LAYOUT, columns$OFFSET, fieldValue);
-    }
-
-    private static final OfLong values$LAYOUT = (OfLong)$LAYOUT.select(groupElement("values"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * int64_t values
-     * }
-     */
-    public static final OfLong values$layout() {
-        return values$LAYOUT;
-    }
-
-    private static final long values$OFFSET = $LAYOUT.byteOffset(groupElement("values"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * int64_t values
-     * }
-     */
-    public static final long values$offset() {
-        return values$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * int64_t values
-     * }
-     */
-    public static long values(MemorySegment struct) {
-        return struct.get(values$LAYOUT, values$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * int64_t values
-     * }
-     */
-    public static void values(MemorySegment struct, long fieldValue) {
-        struct.set(values$LAYOUT, values$OFFSET, fieldValue);
+    public static void entries(MemorySegment struct, long fieldValue) {
+        struct.set(entries$LAYOUT, entries$OFFSET, fieldValue);
     }
 
     /**

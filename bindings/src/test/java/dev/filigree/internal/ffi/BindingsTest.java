@@ -123,8 +123,8 @@ class BindingsTest {
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
         GroupLayout struct = filigree_spmm_packed.layout();
-        Set<String> notOffsets =
-            Set.of("PANEL", "LANES", "GATHER_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES");
+        Set<String> notOffsets = Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE", "STAGE_BYTES", "ALIGNMENT", "TAIL",
+            "NO_TILE", "TILE", "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES", "ENTRY_BYTES", "ENTRY_VALUE");
         Map<String, Long> offsets = new TreeMap<>();
         for (Field field : SpmmFormat.class.getFields()) {
             if (!notOffsets.contains(field.getName())) {
@@ -147,6 +147,11 @@ class BindingsTest {
         assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(struct.byteSize());
         assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
         assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+        assertThat(SpmmFormat.NO_TILE).isEqualTo(Filigree.FILIGREE_SPMM_NO_TILE());
+        assertThat(SpmmFormat.TILE).isEqualTo(Filigree.FILIGREE_SPMM_TILE());
+        assertThat(SpmmFormat.TILE_OR_IN_PLACE).isEqualTo(Filigree.FILIGREE_SPMM_TILE_OR_IN_PLACE());
+        assertThat(SpmmFormat.ENTRY_BYTES).isEqualTo(filigree_spmm_entry.sizeof());
+        assertThat(SpmmFormat.ENTRY_VALUE).isEqualTo(filigree_spmm_entry.value$offset());
     }
 
     @Test

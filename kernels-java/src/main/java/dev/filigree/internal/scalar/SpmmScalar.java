@@ -1,7 +1,10 @@
 package dev.filigree.internal.scalar;
 
+import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
+import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.filigree.internal.SpmmWalk;
 import java.lang.foreign.MemorySegment;
@@ -17,36 +20,40 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
-    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
-            int padded, long accAt, boolean fresh) {
-        if (fresh) {
-            clear(scratch, accAt, padded);
-        }
+    protected int padded(int width) {
+        return width;
+    }
+
+    @Override
+    protected void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows, MemorySegment scratch,
+            long tileAt, int padded, long accAt, boolean fresh) {
         long rowBytes = (long) Float.BYTES * padded;
-        for (int p = 0; p < count; p++) {
-            long rowAt = packed.get(JAVA_INT, columnsAt + 4L * p) * rowBytes;
-            float value = packed.get(JAVA_FLOAT, valuesAt + 4L * p);
-            for (int j = 0; j < padded; j++) {
-                float sum = scratch.get(JAVA_FLOAT, accAt + 4L * j);
-                scratch.set(JAVA_FLOAT, accAt + 4L * j,
-                    Math.fma(value, scratch.get(JAVA_FLOAT, rowAt + 4L * j), sum));
+        for (int row = 0; row < rows; row++) {
+            long at = accAt + row * rowBytes;
+            if (fresh) {
+                clear(scratch, at, padded);
+            }
+            long end = packed.get(JAVA_LONG, startsAt + 8L * (row + 1));
+            for (long p = packed.get(JAVA_LONG, startsAt + 8L * row); p < end; p++) {
+                long entry = entriesAt + ENTRY_BYTES * p;
+                long tileRow = tileAt + packed.get(JAVA_INT, entry) * rowBytes;
+                float value = packed.get(JAVA_FLOAT, entry + ENTRY_VALUE);
+                for (int j = 0; j < padded; j++) {
+                    float sum = scratch.get(JAVA_FLOAT, at + 4L * j);
+                    scratch.set(JAVA_FLOAT, at + 4L * j,
+                        Math.fma(value, scratch.get(JAVA_FLOAT, tileRow + 4L * j), sum));
+                }
             }
         }
     }
 
     @Override
-    protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
-            long gatherAt, boolean fresh) {
-        if (fresh) {
-            clear(scratch, accAt, width);
-        }
-        for (int p = 0; p < count; p++) {
-            long rowAt = bAt + packed.get(JAVA_INT, columnsAt + 4L * p) * bRowBytes;
-            float value = packed.get(JAVA_FLOAT, valuesAt + 4L * p);
-            for (int j = 0; j < width; j++) {
-                float sum = scratch.get(JAVA_FLOAT, accAt + 4L * j);
-                scratch.set(JAVA_FLOAT, accAt + 4L * j, Math.fma(value, b.get(JAVA_FLOAT, rowAt + 4L * j), sum));
+    protected void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols, long toAt,
+            long toPitch) {
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < cols; j++) {
+                scratch.set(JAVA_FLOAT, toAt + j * toPitch + 4L * i,
+                    scratch.get(JAVA_FLOAT, fromAt + i * fromPitch + 4L * j));
             }
         }
     }
@@ -54,16 +61,7 @@ final class SpmmScalar extends SpmmWalk {
     @Override
     protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
-        for (int j = 0; j < width; j++) {
-            float y = alpha * scratch.get(JAVA_FLOAT, accAt + 4L * j);
-            if (beta != 0f) {
-                y = Math.fma(beta, scratch.get(JAVA_FLOAT, oldAt + 4L * j), y);
-            }
-            if (biased) {
-                y += bias;
-            }
-            scratch.set(JAVA_FLOAT, accAt + 4L * j, ScalarMath.activate(activation, y));
-        }
+        ScalarEpilogue.finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
     }
 
     private static void clear(MemorySegment scratch, long at, int floats) {

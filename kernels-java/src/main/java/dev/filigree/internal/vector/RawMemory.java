@@ -16,7 +16,7 @@ import java.util.Optional;
 final class RawMemory {
 
     /** User space ends at 2^47 (4-level page tables; Linux maps nothing above unless asked to). */
-    private static final long USER_SPACE = (1L << 47) - 1;
+    static final long USER_SPACE = (1L << 47) - 1;
 
     private static final Refusal REFUSAL;
 

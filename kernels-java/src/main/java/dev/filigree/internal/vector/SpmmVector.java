@@ -1,10 +1,14 @@
 package dev.filigree.internal.vector;
 
 import static dev.filigree.internal.vector.RawMemory.ALL;
+import static dev.filigree.internal.vector.RawMemory.USER_SPACE;
 import static dev.filigree.internal.vector.RawMemory.address;
 import static dev.filigree.internal.vector.Species.F32;
+import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
+import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
 
 import dev.filigree.internal.SpmmWalk;
+import dev.filigree.internal.scalar.ScalarEpilogue;
 import dev.filigree.spi.SpmmFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -12,7 +16,6 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.nio.ByteOrder;
-import java.util.stream.IntStream;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -20,12 +23,17 @@ import jdk.incubator.vector.FloatVector;
  * stream by, each a broadcast and one multiply-add a vector of B's row.
  *
  * <p>Eight accumulators: two multiply-adds a clock at a latency of four keep eight sums in flight, and with the
- * broadcast they fit the sixteen registers that machines without AVX-512 have.
+ * broadcast they fit the sixteen registers that machines without AVX-512 have. A panel too narrow for eight takes
+ * several rows at a time. A nonzero of a full panel is seventeen instructions, eight of them multiply-adds that
+ * read B's row from the first-level cache: about 70 GFLOP/s where registers alone reach 100.
  *
- * <p>C2 inlines about seventy calls of the Vector API, or a few scalar reads of segments less, into one compiled
- * method; after that callees stay calls, and every vector that crosses one is boxed. So each method here that holds
- * vectors is a compilation of its own: it is called through a method handle that is no constant, which C2 cannot
- * inline. Around the sums are bulk copies and scalars.
+ * <p>C2 stops inlining ordinary methods into a method that has grown by some tens of Vector API calls and segment
+ * reads, which themselves are exempt; and every vector that crosses a call is boxed. So each method here that holds
+ * vectors spells its loads, stores and masks out, and is a compilation of its own: it is called through a method
+ * handle that is no constant, which C2 cannot inline. Around the sums are bulk copies and scalars.
+ *
+ * <p>{@code & USER_SPACE} and {@code & Integer.MAX_VALUE} change no number: they tell C2 the range of an address or a
+ * counter, and then it checks no bounds.
  *
  * <p>The library's own memory (packed matrix, scratch, partial sums) is read by address through
  * {@link RawMemory}; the caller's operands by bulk copies through their segments, which notice when their arena is
@@ -39,12 +47,19 @@ final class SpmmVector extends SpmmWalk {
     private static final long STEP = F32.vectorByteSize();
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Without the alignment check of the plain layouts. */
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-    /** By the binary logarithm of the vectors of columns. Elements of arrays are no constants: see above. */
-    private static final MethodHandle[] ACCUMULATE =
-        {sumHandle("accumulate1"), sumHandle("accumulate2"), sumHandle("accumulate4"), sumHandle("accumulate8")};
+    /** One column, then 1, 2, 4 and 8 vectors of columns. Elements of arrays are no constants: see above. */
+    private static final MethodHandle[] ACCUMULATE = {sumHandle("accumulateColumn"), sumHandle("accumulate1"),
+        sumHandle("accumulate2"), sumHandle("accumulate4"), sumHandle("accumulate8")};
+    /** As many rows at a time as keep eight sums, or four loads of entries, in flight. */
+    private static final int[] GROUP = {4, 4, 4, 1, 1};
+    private static final MethodHandle[] TOGETHER = {sumHandle("togetherColumn"), sumHandle("together1"),
+        sumHandle("together2")};
+    /** C2 compiles a method once it has been called hundreds of times; until then a vector costs a hundredfold. */
+    private static final int ROWS_PER_CALL = 16;
     private static final MethodHandle[] SCALE = {CallBarrier.handle(MethodHandles.lookup(), "scale", long.class,
         long.class, int.class, float.class, float.class, boolean.class, float.class)};
 
@@ -52,16 +67,12 @@ final class SpmmVector extends SpmmWalk {
     private static final MemorySegment ZEROS =
         Arena.global().allocate((long) Float.BYTES * SpmmFormat.PANEL, SpmmFormat.ALIGNMENT);
 
-    /** Tile rows 0, 1, 2, ...: where gathered rows lie. */
-    private static final MemorySegment IN_ORDER = Arena.global().allocateFrom(ValueLayout.JAVA_INT,
-        IntStream.range(0, SpmmFormat.GATHER_ROWS).toArray());
-
     /** Rows x columns in registers. */
     static final String TILE = "1x" + Math.min(64, 8 * LENGTH);
 
     private static MethodHandle sumHandle(String method) {
-        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, int.class, long.class,
-            long.class, long.class, long.class);
+        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, int.class, int.class,
+            long.class, long.class, long.class, long.class, long.class);
     }
 
     @Override
@@ -69,159 +80,387 @@ final class SpmmVector extends SpmmWalk {
         return ID;
     }
 
+    /** One column, or one, two, four, eight ... vectors, so that a panel takes few passes over the nonzeros. */
     @Override
-    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, int count, MemorySegment scratch,
-            int padded, long accAt, boolean fresh) {
-        long base = packed.address();
+    protected int padded(int width) {
+        if (width == 1) {
+            return 1;
+        }
+        int vectors = Math.ceilDiv(width, LENGTH);
+        return vectors == 1 ? LENGTH : Integer.highestOneBit(vectors - 1) * 2 * LENGTH;
+    }
+
+    @Override
+    protected void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows, MemorySegment scratch,
+            long tileAt, int padded, long accAt, boolean fresh) {
         long acc = scratch.address() + accAt;
-        sum(base + columnsAt, base + valuesAt, count, scratch.address(), padded,
-            fresh ? ZEROS.address() : acc, acc);
+        sum(packed.address() + entriesAt, packed.address() + startsAt, rows, scratch.address() + tileAt, padded,
+            fresh ? ZEROS.address() : acc, fresh ? 0 : (long) Float.BYTES * padded, acc);
+    }
+
+    @Override
+    protected void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols, long toAt,
+            long toPitch) {
+        long from = address(scratch.address() + fromAt);
+        long to = address(scratch.address() + toAt);
+        for (int i = 0; i < rows; i++) {
+            long row = address(from + i * fromPitch);
+            long column = address(to + 4L * i);
+            for (int j = 0; j < cols; j++) {
+                ALL.set(FLOAT, address(column + j * toPitch), ALL.get(FLOAT, address(row + 4L * j)));
+            }
+        }
     }
 
     /**
-     * Gathers rows of B into scratch by bulk copies, which watch the arena of the caller's B at a cost that does not
-     * depend on what else ran in this JVM, and sums them there.
+     * For each of {@code rows} rows, to[0, padded) = from[0, padded) + sum of value * tile row; all by address.
+     * A row's entries are starts[row] up to starts[row + 1].
      */
-    @Override
-    protected void accumulateInPlace(MemorySegment packed, long columnsAt, long valuesAt, int count,
-            MemorySegment b, long bAt, long bRowBytes, MemorySegment scratch, int width, long accAt,
-            long gatherAt, boolean fresh) {
-        int padded = padded(width);
-        long acc = scratch.address() + accAt;
-        long from = fresh ? ZEROS.address() : acc;
-        int done = 0;
-        do {
-            int rows = Math.min(SpmmFormat.GATHER_ROWS, count - done);
-            for (int i = 0; i < rows; i++) {
-                long column = packed.get(ValueLayout.JAVA_INT, columnsAt + 4L * (done + i));
-                MemorySegment.copy(b, bAt + column * bRowBytes, scratch, gatherAt + 4L * padded * i, 4L * width);
-            }
-            sum(IN_ORDER.address(), packed.address() + valuesAt + 4L * done, rows, scratch.address() + gatherAt,
-                padded, from, acc);
-            from = acc;
-            done += rows;
-        } while (done < count);
-    }
-
-    /** to[0, padded) = from[0, padded) + sum of value * tile row; all by address. */
-    private static void sum(long columns, long values, int count, long tile, int padded, long from, long to) {
-        long rowBytes = (long) Float.BYTES * padded;
-        int left = padded / LENGTH;
-        long done = 0;
+    private static void sum(long entries, long starts, int rows, long tile, int padded, long from, long fromPitch,
+            long to) {
+        long pitch = (long) Float.BYTES * padded;
         try {
-            for (; left >= 8; left -= 8, done += 8 * STEP) {
-                ACCUMULATE[3].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+            if (padded == 1) {
+                sum(0, entries, starts, rows, tile, pitch, from, fromPitch, to);
+                return;
             }
-            if (left >= 4) {
-                ACCUMULATE[2].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
-                left -= 4;
-                done += 4 * STEP;
-            }
-            if (left >= 2) {
-                ACCUMULATE[1].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
-                left -= 2;
-                done += 2 * STEP;
-            }
-            if (left == 1) {
-                ACCUMULATE[0].invokeExact(columns, values, count, tile + done, rowBytes, from + done, to + done);
+            int left = padded / LENGTH;
+            long done = 0;
+            for (int i = 4; i > 0; i--) {
+                int vectors = 1 << (i - 1);
+                for (; left >= vectors; left -= vectors, done += vectors * STEP) {
+                    sum(i, entries, starts, rows, tile + done, pitch, from + done, fromPitch, to + done);
+                }
             }
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }
     }
 
-    /** Eight vectors of columns. */
-    private static void accumulate8(
-            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
-        long start = address(from);
-        FloatVector s0 = load(ALL, start);
-        FloatVector s1 = load(ALL, start + STEP);
-        FloatVector s2 = load(ALL, start + 2 * STEP);
-        FloatVector s3 = load(ALL, start + 3 * STEP);
-        FloatVector s4 = load(ALL, start + 4 * STEP);
-        FloatVector s5 = load(ALL, start + 5 * STEP);
-        FloatVector s6 = load(ALL, start + 6 * STEP);
-        FloatVector s7 = load(ALL, start + 7 * STEP);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
-            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
-            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
-            s4 = load(ALL, at + 4 * STEP).fma(value, s4);
-            s5 = load(ALL, at + 5 * STEP).fma(value, s5);
-            s6 = load(ALL, at + 6 * STEP).fma(value, s6);
-            s7 = load(ALL, at + 7 * STEP).fma(value, s7);
+    /** The columns of one kernel, in calls of so few rows that the first calls, before C2 compiles it, stay short. */
+    private static void sum(int kernel, long entries, long starts, int rows, long tile, long pitch, long from,
+            long fromPitch, long to) throws Throwable {
+        int group = GROUP[kernel];
+        for (int row = 0; row < rows; row += ROWS_PER_CALL) {
+            int count = Math.min(ROWS_PER_CALL, rows - row);
+            long startsAt = starts + 8L * row;
+            long fromAt = from + row * fromPitch;
+            long toAt = to + row * pitch;
+            if (group > 1) {
+                TOGETHER[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
+            }
+            ACCUMULATE[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
         }
-        long end = address(to);
-        store(s0, ALL, end);
-        store(s1, ALL, end + STEP);
-        store(s2, ALL, end + 2 * STEP);
-        store(s3, ALL, end + 3 * STEP);
-        store(s4, ALL, end + 4 * STEP);
-        store(s5, ALL, end + 5 * STEP);
-        store(s6, ALL, end + 6 * STEP);
-        store(s7, ALL, end + 7 * STEP);
     }
 
-    /** Four vectors of columns. */
-    private static void accumulate4(
-            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
-        long start = address(from);
-        FloatVector s0 = load(ALL, start);
-        FloatVector s1 = load(ALL, start + STEP);
-        FloatVector s2 = load(ALL, start + 2 * STEP);
-        FloatVector s3 = load(ALL, start + 3 * STEP);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
-            s2 = load(ALL, at + 2 * STEP).fma(value, s2);
-            s3 = load(ALL, at + 3 * STEP).fma(value, s3);
+    /** The entries of a row that were summed together with its group's: {@code before}, but for a group's first. */
+    private static int done(long starts, int rows, int row, int group, int before) {
+        if (group == 1 || row % group != 0) {
+            return before;
         }
-        long end = address(to);
-        store(s0, ALL, end);
-        store(s1, ALL, end + STEP);
-        store(s2, ALL, end + 2 * STEP);
-        store(s3, ALL, end + 3 * STEP);
+        return row + group <= rows ? shortest(starts, row, group) : 0;
     }
 
-    /** Two vectors of columns. */
-    private static void accumulate2(
-            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
-        long start = address(from);
-        FloatVector s0 = load(ALL, start);
-        FloatVector s1 = load(ALL, start + STEP);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
-            s1 = load(ALL, at + STEP).fma(value, s1);
+    /** The least number of entries of {@code group} rows. */
+    private static int shortest(long starts, int row, int group) {
+        long least = Long.MAX_VALUE;
+        long begin = ALL.get(LONG, address(starts + 8L * row));
+        for (int i = 1; i <= group; i++) {
+            long end = ALL.get(LONG, address(starts + 8L * (row + i)));
+            least = Math.min(least, end - begin);
+            begin = end;
         }
-        long end = address(to);
-        store(s0, ALL, end);
-        store(s1, ALL, end + STEP);
+        return (int) least;
     }
 
-    /** One vector of columns. */
-    private static void accumulate1(
-            long columns, long values, int count, long tile, long rowBytes, long from, long to) {
-        long start = address(from);
-        FloatVector s0 = load(ALL, start);
-        for (int p = 0; p < count; p++) {
-            long at = address(tile + ALL.get(INT, address(columns + 4L * p)) * rowBytes);
-            FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, address(values + 4L * p)));
-            s0 = load(ALL, at).fma(value, s0);
+    /** Eight vectors of columns, row by row, after what {@code TOGETHER} has done. */
+    private static void accumulate8(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        int done = 0;
+        for (int row = 0; row < rows; row++) {
+            done = done(starts, rows, row, group, done);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start) + done;
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
+            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * STEP, ORDER);
+            FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * STEP, ORDER);
+            FloatVector s4 = FloatVector.fromMemorySegment(F32, ALL, at + 4 * STEP, ORDER);
+            FloatVector s5 = FloatVector.fromMemorySegment(F32, ALL, at + 5 * STEP, ORDER);
+            FloatVector s6 = FloatVector.fromMemorySegment(F32, ALL, at + 6 * STEP, ORDER);
+            FloatVector s7 = FloatVector.fromMemorySegment(F32, ALL, at + 7 * STEP, ORDER);
+            for (int p = 0; p < count; p++) {
+                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
+                s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
+                s2 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 2 * STEP, ORDER), s2);
+                s3 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 3 * STEP, ORDER), s3);
+                s4 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 4 * STEP, ORDER), s4);
+                s5 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 5 * STEP, ORDER), s5);
+                s6 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 6 * STEP, ORDER), s6);
+                s7 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 7 * STEP, ORDER), s7);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            s0.intoMemorySegment(ALL, at, ORDER);
+            s1.intoMemorySegment(ALL, at + STEP, ORDER);
+            s2.intoMemorySegment(ALL, at + 2 * STEP, ORDER);
+            s3.intoMemorySegment(ALL, at + 3 * STEP, ORDER);
+            s4.intoMemorySegment(ALL, at + 4 * STEP, ORDER);
+            s5.intoMemorySegment(ALL, at + 5 * STEP, ORDER);
+            s6.intoMemorySegment(ALL, at + 6 * STEP, ORDER);
+            s7.intoMemorySegment(ALL, at + 7 * STEP, ORDER);
         }
-        long end = address(to);
-        store(s0, ALL, end);
+    }
+
+    /** Four vectors of columns, row by row, after what {@code TOGETHER} has done. */
+    private static void accumulate4(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        int done = 0;
+        for (int row = 0; row < rows; row++) {
+            done = done(starts, rows, row, group, done);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start) + done;
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
+            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * STEP, ORDER);
+            FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * STEP, ORDER);
+            for (int p = 0; p < count; p++) {
+                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
+                s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
+                s2 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 2 * STEP, ORDER), s2);
+                s3 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 3 * STEP, ORDER), s3);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            s0.intoMemorySegment(ALL, at, ORDER);
+            s1.intoMemorySegment(ALL, at + STEP, ORDER);
+            s2.intoMemorySegment(ALL, at + 2 * STEP, ORDER);
+            s3.intoMemorySegment(ALL, at + 3 * STEP, ORDER);
+        }
+    }
+
+    /** Two vectors of columns, row by row, after what {@code TOGETHER} has done. */
+    private static void accumulate2(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        int done = 0;
+        for (int row = 0; row < rows; row++) {
+            done = done(starts, rows, row, group, done);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start) + done;
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
+            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            for (int p = 0; p < count; p++) {
+                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
+                s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            s0.intoMemorySegment(ALL, at, ORDER);
+            s1.intoMemorySegment(ALL, at + STEP, ORDER);
+        }
+    }
+
+    /** Two vectors of columns, four rows at a time, as far as the shortest of them reaches. */
+    private static void together2(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        for (int row = 0; row + 4 <= rows; row += 4) {
+            int count = shortest(starts, row, 4);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
+            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
+            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
+            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
+            long at = (from + row * fromPitch) & USER_SPACE;
+            FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector a1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            at = (from + (row + 1) * fromPitch) & USER_SPACE;
+            FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector b1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            at = (from + (row + 2) * fromPitch) & USER_SPACE;
+            FloatVector c0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector c1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            at = (from + (row + 3) * fromPitch) & USER_SPACE;
+            FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            for (int p = 0; p < count; p++) {
+                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, aEntries + next + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, aEntries + next) * pitch) & USER_SPACE;
+                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), a0);
+                a1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), a1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, bEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, bEntries + next) * pitch) & USER_SPACE;
+                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), b0);
+                b1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), b1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, cEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, cEntries + next) * pitch) & USER_SPACE;
+                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), c0);
+                c1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), c1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, dEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, dEntries + next) * pitch) & USER_SPACE;
+                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), d0);
+                d1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), d1);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            a0.intoMemorySegment(ALL, at, ORDER);
+            a1.intoMemorySegment(ALL, at + STEP, ORDER);
+            at = (to + (row + 1) * pitch) & USER_SPACE;
+            b0.intoMemorySegment(ALL, at, ORDER);
+            b1.intoMemorySegment(ALL, at + STEP, ORDER);
+            at = (to + (row + 2) * pitch) & USER_SPACE;
+            c0.intoMemorySegment(ALL, at, ORDER);
+            c1.intoMemorySegment(ALL, at + STEP, ORDER);
+            at = (to + (row + 3) * pitch) & USER_SPACE;
+            d0.intoMemorySegment(ALL, at, ORDER);
+            d1.intoMemorySegment(ALL, at + STEP, ORDER);
+        }
+    }
+
+    /** One vector of columns, row by row, after what {@code TOGETHER} has done. */
+    private static void accumulate1(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        int done = 0;
+        for (int row = 0; row < rows; row++) {
+            done = done(starts, rows, row, group, done);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start) + done;
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
+            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            for (int p = 0; p < count; p++) {
+                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            s0.intoMemorySegment(ALL, at, ORDER);
+        }
+    }
+
+    /** One vector of columns, four rows at a time, as far as the shortest of them reaches. */
+    private static void together1(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        for (int row = 0; row + 4 <= rows; row += 4) {
+            int count = shortest(starts, row, 4);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
+            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
+            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
+            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
+            long at = (from + row * fromPitch) & USER_SPACE;
+            FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 1) * fromPitch) & USER_SPACE;
+            FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 2) * fromPitch) & USER_SPACE;
+            FloatVector c0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 3) * fromPitch) & USER_SPACE;
+            FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            for (int p = 0; p < count; p++) {
+                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, aEntries + next + ENTRY_VALUE));
+                long b = (tile + ALL.get(INT, aEntries + next) * pitch) & USER_SPACE;
+                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), a0);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, bEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, bEntries + next) * pitch) & USER_SPACE;
+                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), b0);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, cEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, cEntries + next) * pitch) & USER_SPACE;
+                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), c0);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, dEntries + next + ENTRY_VALUE));
+                b = (tile + ALL.get(INT, dEntries + next) * pitch) & USER_SPACE;
+                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), d0);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            a0.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 1) * pitch) & USER_SPACE;
+            b0.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 2) * pitch) & USER_SPACE;
+            c0.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 3) * pitch) & USER_SPACE;
+            d0.intoMemorySegment(ALL, at, ORDER);
+        }
+    }
+
+    /** One column, row by row, after what {@code TOGETHER} has done; without vectors, which it does not fill. */
+    private static void accumulateColumn(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        long base = tile & USER_SPACE;
+        int done = 0;
+        for (int row = 0; row < rows; row++) {
+            done = done(starts, rows, row, group, done);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start) + done;
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
+            float sum = ALL.get(FLOAT, (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE);
+            for (int p = 0; p < count; p++) {
+                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                float b = ALL.get(FLOAT, base + 4L * (ALL.get(INT, entry) & Integer.MAX_VALUE));
+                sum = Math.fma(ALL.get(FLOAT, entry + ENTRY_VALUE), b, sum);
+            }
+            ALL.set(FLOAT, (to + row * pitch) & USER_SPACE, sum);
+        }
+    }
+
+    /** One column, four rows at a time, as far as the shortest of them reaches. */
+    private static void togetherColumn(long entries, long starts, int rows, int group, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        long base = tile & USER_SPACE;
+        for (int row = 0; row + 4 <= rows; row += 4) {
+            int count = shortest(starts, row, 4);
+            long start = (starts + 8L * row) & USER_SPACE;
+            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
+            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
+            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
+            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
+            float a = ALL.get(FLOAT, (from + row * fromPitch) & USER_SPACE);
+            float b = ALL.get(FLOAT, (from + (row + 1) * fromPitch) & USER_SPACE);
+            float c = ALL.get(FLOAT, (from + (row + 2) * fromPitch) & USER_SPACE);
+            float d = ALL.get(FLOAT, (from + (row + 3) * fromPitch) & USER_SPACE);
+            for (int p = 0; p < count; p++) {
+                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
+                float x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, aEntries + next) & Integer.MAX_VALUE));
+                a = Math.fma(ALL.get(FLOAT, aEntries + next + ENTRY_VALUE), x, a);
+                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, bEntries + next) & Integer.MAX_VALUE));
+                b = Math.fma(ALL.get(FLOAT, bEntries + next + ENTRY_VALUE), x, b);
+                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, cEntries + next) & Integer.MAX_VALUE));
+                c = Math.fma(ALL.get(FLOAT, cEntries + next + ENTRY_VALUE), x, c);
+                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, dEntries + next) & Integer.MAX_VALUE));
+                d = Math.fma(ALL.get(FLOAT, dEntries + next + ENTRY_VALUE), x, d);
+            }
+            long at = (to + row * pitch) & USER_SPACE;
+            ALL.set(FLOAT, at, a);
+            ALL.set(FLOAT, at + 4, b);
+            ALL.set(FLOAT, at + 8, c);
+            ALL.set(FLOAT, at + 12, d);
+        }
     }
 
     @Override
     protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
+        if (width == 1) {
+            // Its neighbours are other rows.
+            ScalarEpilogue.finish(scratch, accAt, oldAt, 1, alpha, beta, biased, bias, activation);
+            return;
+        }
         if (alpha != 1f || beta != 0f || biased) {
             long acc = scratch.address() + accAt;
             long old = scratch.address() + oldAt;

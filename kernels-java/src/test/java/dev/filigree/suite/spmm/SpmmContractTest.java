@@ -285,6 +285,10 @@ class SpmmContractTest {
         assertThat(options.bias().orElseThrow()).containsExactly(1f, 2f);
         assertThat(SpmmOptions.defaults().bias()).isEmpty();
         assertThat(SpmmOptions.defaults().activation()).isEqualTo(Activation.NONE);
+        assertThat(options.typicalN(7).typicalN()).isEqualTo(7);
+        assertThat(options.typicalN()).isEqualTo(128);
+        assertThatThrownBy(() -> options.typicalN(0)).isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("typicalN = 0 is less than 1");
     }
 
     @Test
