@@ -6,7 +6,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "bench", mixinStandardHelpOptions = true, usageHelpAutoWidth = true,
-    description = "Measures the backends side by side on one problem.", subcommands = BenchSpmmCommand.class)
+    description = "Measures the backends side by side on one problem.", subcommands = {BenchSpmmCommand.class, BenchAttentionCommand.class})
 final class BenchCommand implements Runnable {
 
     @Spec

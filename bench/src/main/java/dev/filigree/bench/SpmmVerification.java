@@ -17,7 +17,7 @@ import java.util.TreeMap;
  * Runs random cases on every subject, alone and on a team, and compares each result with the reference in double
  * within its tolerance, and with the scalar backend on one thread bit for bit.
  */
-final class SpmmVerification implements AutoCloseable {
+final class SpmmVerification implements Verification {
 
     /** Besides one thread: few, an odd number, more than the work has items. */
     private static final int[] TEAMS = {2, 3, 7, 64};
@@ -35,8 +35,8 @@ final class SpmmVerification implements AutoCloseable {
         }
     }
 
-    /** Runs the case of a seed; returns what was wrong with it, if anything. */
-    Optional<String> verify(long seed) {
+    @Override
+    public Optional<String> verify(long seed) {
         SpmmCase test = SpmmCase.random(seed);
         Arena arena = test.arena();
         try {
@@ -82,8 +82,8 @@ final class SpmmVerification implements AutoCloseable {
         return subject.name() + " on " + workers.threads() + (workers.threads() == 1 ? " thread: " : " threads: ");
     }
 
-    /** How many runs each kernel has done. */
-    Map<String, Long> runsByKernel() {
+    @Override
+    public Map<String, Long> runsByKernel() {
         return Map.copyOf(runsByKernel);
     }
 

@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
         + "other bit for bit.")
 final class VerifyCommand implements Callable<Integer> {
 
-    private static final List<String> OPERATIONS = List.of("spmm");
+    private static final List<String> OPERATIONS = List.of("spmm", "attention");
 
     /** From this many cases on, a kernel that none of them reached is a failure. */
     private static final int CASES_TO_REACH_ALL = 2000;
@@ -31,7 +31,7 @@ final class VerifyCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm (default: all).")
+    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm (default) or attention.")
     private String operation = "spmm";
 
     @Option(names = "--cases", paramLabel = "N", description = "How many cases (default: ${DEFAULT-VALUE}).")
@@ -55,8 +55,7 @@ final class VerifyCommand implements Callable<Integer> {
         out.flush();
         int failures = 0;
         Map<String, Long> runs;
-        try (SpmmVerification verification =
-                new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
+        try (Verification verification = verification(backends);
                 Progress progress = new Progress("verify " + operation, cases)) {
             for (long s = first; s < first + cases; s++) {
                 Optional<String> failure = verification.verify(s);
@@ -70,6 +69,11 @@ final class VerifyCommand implements Callable<Integer> {
             runs = verification.runsByKernel();
         }
         return conclude(out, failures, unreached(backends, runs), runs);
+    }
+
+    private Verification verification(List<Backend> backends) {
+        return operation.equals("attention") ? new AttentionVerification(backends)
+            : new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
     }
 
     private void check() {

@@ -21,8 +21,16 @@ class VerifyCommandTest {
         CommandLineRun run = CommandLineRun.of("verify", "--op", "spmm", "--cases", "12", "--seed", "1");
         assertThat(run.code()).as(run.out()).isZero();
         assertThat(run.out()).contains("12 cases from seed 1").contains("all 12 cases agree");
-        Backends.provider(Backend.SCALAR).orElseThrow().kernels()
+        Backends.provider(Backend.SCALAR).orElseThrow().kernels().stream()
+            .filter(kernel -> kernel.operation().equals("spmm"))
             .forEach(kernel -> assertThat(run.out()).contains(kernel.id()));
+    }
+
+    @Test
+    void aFewCasesReachTheKernelsOfAttention() {
+        CommandLineRun run = CommandLineRun.of("verify", "--op", "attention", "--cases", "12", "--seed", "1");
+        assertThat(run.code()).as(run.out()).isZero();
+        assertThat(run.out()).contains("all 12 cases agree", "attention_block_f32_scalar");
     }
 
     @Test

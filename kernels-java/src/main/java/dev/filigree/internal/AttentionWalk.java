@@ -308,7 +308,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         long at = offset(shape, AttentionFormat.OUT_STRIDES, batch, head, first);
         long rowStride = field(shape, AttentionFormat.OUT_STRIDES + 16);
         divide(scratch, accAt(padded, dim), rows, width, sumsAt(padded, dim));
-        if (rowStride == width) {
+        if (rowStride == dim && width == dim) {
             MemorySegment.copy(scratch, accAt(padded, dim), out, FLOAT * at, FLOAT * rows * width);
         } else {
             for (int r = 0; r < rows; r++) {

@@ -82,6 +82,21 @@ class AttentionCorrectnessTest {
     }
 
     @Test
+    void neighbouringHeadsAreLeftAlone() {
+        // Two heads of 8 are as wide as the padded row of one: what is padding in scratch must not reach the other.
+        AttentionCase test = new AttentionCase(1, BlockMasks.causal(BlockGrid.square(40, 16)), 1, 2, 2, 8,
+            AttentionOptions.defaults(), null, AttentionCase.Axes.ROW_MAJOR, AttentionCase.Place.AUTO);
+        Arena arena = Arena.ofAuto();
+        try (Workers one = Workers.of(1)) {
+            for (Backend backend : HostBackends.available()) {
+                AttentionRun outputs = AttentionRun.run(test, backend, one, arena);
+                assertThat(AttentionRun.reference(test, arena).mismatch(outputs.out(), outputs.lse()))
+                    .as("" + backend).isEmpty();
+            }
+        }
+    }
+
+    @Test
     void teamSizeDoesNotChangeBits() {
         AttentionCase test = AttentionCase.plain(
             BlockMasks.slidingWindow(BlockGrid.square(500, 32), 100, 10), 3, 40);
