@@ -80,7 +80,7 @@ record AttentionComparison(List<ContenderResult> results) {
             return new ContenderResult.Figures(contender.name(), contender.kernel(), timing,
                 contender.flops(problem) / nanos, contender.residentBytes() / nanos,
                 reference.relativeError(contender.outputs().out()), contender.packMillis(), contender.packedBytes(),
-                contender.residentBytes());
+                contender.residentBytes(), Optional.empty());
         }
     }
 

@@ -77,7 +77,8 @@ final class BenchAttentionCommand implements Callable<Integer> {
             comparison = AttentionComparison.run(problem, common.backends(), team, settings, progress::step);
         }
         List<ContenderResult> results = new ArrayList<>(comparison.results());
-        results.addAll(common.peerResults());
+        common.peers().forEach(peer ->
+            results.add(new ContenderResult.Failure(peer, "this library is no peer of attention", false)));
         comparison = new AttentionComparison(results);
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {

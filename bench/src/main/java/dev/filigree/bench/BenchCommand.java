@@ -6,7 +6,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "bench", mixinStandardHelpOptions = true, usageHelpAutoWidth = true,
-    description = "Measures the backends side by side on one problem.", subcommands = {BenchSpmmCommand.class, BenchAttentionCommand.class})
+    description = "Measures the backends side by side on one problem, and the floors of a family.",
+    subcommands = {BenchSpmmCommand.class, BenchAttentionCommand.class, BenchFloorsCommand.class})
 final class BenchCommand implements Runnable {
 
     @Spec

@@ -5,13 +5,12 @@ import dev.filigree.Activation;
 import dev.filigree.DType;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
+import dev.filigree.bench.peer.PeerPool;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Layout;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -69,12 +68,11 @@ final class BenchSpmmCommand implements Callable<Integer> {
         SpmmProblem problem = new SpmmProblem(source(), n, layout, activation, common.seed());
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
-        try (Workers team = Workers.of(common.threads()); Progress progress = new Progress("spmm", common.rounds())) {
-            comparison = SpmmComparison.run(problem, common.backends(), team, settings, progress::step);
+        try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
+                Progress progress = new Progress("spmm", common.rounds())) {
+            comparison = SpmmComparison.run(problem, common.backends(), common.peers(), peers, team, settings,
+                progress::step);
         }
-        List<ContenderResult> results = new ArrayList<>(comparison.results());
-        results.addAll(common.peerResults());
-        comparison = new SpmmComparison(results, comparison.workingSets());
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
             out.println(Json.line(comparison.toJson(describe(problem, comparison.workingSets()))));

@@ -5,7 +5,6 @@ import dev.filigree.Backend;
 import dev.filigree.Workers;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -13,10 +12,6 @@ import picocli.CommandLine.Spec;
 
 /** The options that every measurement takes. */
 final class CommonOptions {
-
-    /** The libraries that comparisons are meant for. */
-    private static final Set<String> PEERS =
-        Set.of("mkl", "onednn", "openblas", "ejml", "ort", "torch", "cublas", "cusparse", "cusparselt");
 
     @Spec(Spec.Target.MIXEE)
     private CommandSpec spec;
@@ -28,7 +23,9 @@ final class CommonOptions {
     @Option(names = "--threads", paramLabel = "T", description = "Size of the worker team (default: all cores).")
     private int threads = Runtime.getRuntime().availableProcessors();
 
-    @Option(names = "--peers", split = ",", paramLabel = "NAME", description = "Other libraries to compare with.")
+    @Option(names = "--peers", split = ",", paramLabel = "NAME", arity = "0..1", fallbackValue = PeerNames.ALL,
+        description = "Other libraries to compare with, each in a process of its own: mkl-dense, mkl-sparse, "
+            + "onednn-dense, onednn-sparse, openblas-dense, ejml-sparse; mkl or onednn for both; all without a name.")
     private List<String> peers = new ArrayList<>();
 
     @Option(names = "--rounds", paramLabel = "R", description = "Rounds to measure (default: ${DEFAULT-VALUE}).")
@@ -44,11 +41,10 @@ final class CommonOptions {
     void check() {
         requireRange("--threads", threads, 1, Workers.MAX_THREADS);
         requireRange("--rounds", rounds, 1, 100_000);
-        for (String peer : peers) {
-            if (!PEERS.contains(peer)) {
-                throw new ParameterException(spec.commandLine(), "Invalid value for option '--peers': '" + peer
-                    + "' is not one of " + String.join(", ", PEERS.stream().sorted().toList()));
-            }
+        try {
+            PeerNames.resolve(peers, PeerNames.SPMM);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), "Invalid value for option '--peers': " + e.getMessage());
         }
     }
 
@@ -73,12 +69,9 @@ final class CommonOptions {
             .filter(Backend::isAvailable).toList();
     }
 
-    /** A line for each peer that was asked for. */
-    List<ContenderResult> peerResults() {
-        List<ContenderResult> results = new ArrayList<>();
-        peers.forEach(peer ->
-            results.add(new ContenderResult.Failure(peer, "peers are not built in yet", false)));
-        return results;
+    /** The contenders of other libraries that were asked for. */
+    List<String> peers() {
+        return PeerNames.resolve(peers, PeerNames.SPMM);
     }
 
     int threads() {
@@ -100,7 +93,7 @@ final class CommonOptions {
     /** Adds the options in force to a case. */
     void describe(JsonObject caseJson) {
         caseJson.add("backend", Json.strings(backends().stream().map(Backend::id).toList()));
-        caseJson.add("peers", Json.strings(peers));
+        caseJson.add("peers", Json.strings(peers()));
         caseJson.addProperty("threads", threads);
         caseJson.addProperty("rounds", rounds);
         caseJson.addProperty("seed", seed);

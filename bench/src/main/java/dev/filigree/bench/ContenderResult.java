@@ -4,6 +4,7 @@ import com.google.gson.JsonObject;
 import dev.filigree.bench.measure.Timing;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** A line of a comparison, the same for every operation: figures, or why there are none. */
 sealed interface ContenderResult {
@@ -17,9 +18,11 @@ sealed interface ContenderResult {
      *
      * @param gflops useful work: only stored entries count
      * @param gbps bytes that must move at least once
+     * @param flag why the figures do not do the contender justice, if so
      */
     record Figures(String name, String kernel, Timing timing, double gflops, double gbps, double maxRelErr,
-            double packMillis, long packedBytes, long residentBytes) implements ContenderResult {
+            double packMillis, long packedBytes, long residentBytes, Optional<String> flag)
+            implements ContenderResult {
 
         @Override
         public JsonObject toJson() {
@@ -35,6 +38,7 @@ sealed interface ContenderResult {
             json.addProperty("packed_bytes", packedBytes);
             json.addProperty("resident_bytes", residentBytes);
             json.addProperty("kernel", kernel);
+            flag.ifPresent(text -> json.addProperty("flag", text));
             return json;
         }
     }
@@ -64,7 +68,7 @@ sealed interface ContenderResult {
                 case Figures f -> table.add(f.name, format("%.4f", f.timing.medianMillis()),
                     format("%.4f", f.timing.minMillis()), format("%.2f", f.gflops), format("%.2f", f.gbps),
                     format("%.1e", f.maxRelErr), format("%.2f", f.packMillis), InfoCommand.bytes(f.packedBytes),
-                    f.kernel);
+                    f.kernel + f.flag.map(text -> " [" + text + "]").orElse(""));
                 case Failure f -> table.add(f.name, "-", "-", "-", "-", "-", "-", "-", f.error);
             }
         }

@@ -40,6 +40,28 @@ final class RandomMatrices {
         return CsrMatrix.fromArrays(rows, cols, offsets, columns, values);
     }
 
+    /**
+     * A matrix whose rows have equally many nonzeros, one at a random place in each of as many equal parts of a row: in
+     * little time, however large.
+     */
+    static CsrMatrix even(int rows, int cols, int perRow, long seed) {
+        SplittableRandom random = new SplittableRandom(seed);
+        int nnz = Math.multiplyExact(rows, perRow);
+        long[] offsets = new long[rows + 1];
+        int[] columns = new int[nnz];
+        float[] values = new float[nnz];
+        for (int r = 0; r < rows; r++) {
+            for (int i = 0; i < perRow; i++) {
+                int begin = (int) ((long) cols * i / perRow);
+                int end = (int) ((long) cols * (i + 1) / perRow);
+                columns[r * perRow + i] = random.nextInt(begin, end);
+                values[r * perRow + i] = value(random);
+            }
+            offsets[r + 1] = (r + 1L) * perRow;
+        }
+        return CsrMatrix.fromArrays(rows, cols, offsets, columns, values);
+    }
+
     /** Between -1 and 1, and never 0, which would not be a nonzero. */
     private static float value(SplittableRandom random) {
         float value = (float) random.nextDouble(-1, 1);

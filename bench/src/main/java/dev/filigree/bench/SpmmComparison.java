@@ -6,12 +6,17 @@ import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Refusal;
 import dev.filigree.Workers;
+import dev.filigree.bench.measure.CheckedContender;
+import dev.filigree.bench.measure.Contender;
 import dev.filigree.bench.measure.Outcome;
 import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.measure.Timing;
+import dev.filigree.bench.peer.PeerException;
+import dev.filigree.bench.peer.PeerPool;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Backends side by side on one SpMM: timed, and what the last of the timed runs wrote checked.
@@ -21,37 +26,73 @@ import java.util.List;
  */
 record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
+    private static final double PEER_TOLERANCE = 1e-5;
+
     SpmmComparison {
         results = List.copyOf(results);
     }
 
+    /** Runs backends alone. */
     static SpmmComparison run(SpmmProblem problem, List<Backend> backends, Workers team,
             SideBySide.Settings settings, Runnable afterRound) {
+        return run(problem, backends, List.of(), null, team, settings, afterRound);
+    }
+
+    /**
+     * Runs backends and peers.
+     *
+     * @param peers names of other libraries' contenders
+     * @param pool where they run, on as many threads as the team has; may be null without peers
+     */
+    static SpmmComparison run(SpmmProblem problem, List<Backend> backends, List<String> peers, PeerPool pool,
+            Workers team, SideBySide.Settings settings, Runnable afterRound) {
         List<ContenderResult> results = new ArrayList<>();
-        List<SpmmContender> contenders = new ArrayList<>();
-        try {
+        List<CheckedContender> contenders = new ArrayList<>();
+        try (FmaCeiling ceiling = new FmaCeiling(team.threads())) {
             long cache = Machine.here().lastLevelCacheBytes();
             for (Backend backend : backends) {
                 results.add(enter(problem, backend, team, cache, contenders));
             }
-            List<Outcome> outcomes = new SideBySide(settings).measure(contenders, afterRound);
-            List<ContenderResult> measured = judge(problem, contenders, outcomes);
+            for (String peer : peers) {
+                results.add(enter(problem, peer, pool, cache, contenders));
+            }
+            List<Contender> measured = new ArrayList<>(contenders);
+            if (contenders.stream().anyMatch(contender -> DensePeers.isDense(contender.name()))) {
+                measured.add(ceiling);
+            }
+            List<Outcome> outcomes = new SideBySide(settings).measure(measured, afterRound);
+            List<ContenderResult> judged = judge(problem, contenders, outcomes);
+            if (measured.size() > contenders.size() && outcomes.getLast() instanceof Outcome.Timed(Timing timing)) {
+                judged = DensePeers.flag(judged, problem, ceiling.gflops(timing));
+            }
             int entered = 0;
             for (int i = 0; i < results.size(); i++) {
                 if (results.get(i) == null) {
-                    results.set(i, measured.get(entered++));
+                    results.set(i, judged.get(entered++));
                 }
             }
-            int workingSets = contenders.stream().mapToInt(SpmmContender::workingSets).max().orElse(0);
+            int workingSets = contenders.stream().mapToInt(CheckedContender::workingSets).max().orElse(0);
             return new SpmmComparison(results, workingSets);
         } finally {
-            contenders.forEach(SpmmContender::close);
+            contenders.forEach(Contender::close);
+        }
+    }
+
+    /** Null when the peer has entered, otherwise why it cannot. */
+    private static ContenderResult enter(SpmmProblem problem, String peer, PeerPool pool, long cache,
+            List<CheckedContender> contenders) {
+        try {
+            contenders.add(pool.open(peer, problem.peerShape(), problem::writeTo,
+                SpmmProblem.isDecode(problem.n()) ? cache : 0));
+            return null;
+        } catch (PeerException e) {
+            return new ContenderResult.Failure(peer, e.getMessage(), false);
         }
     }
 
     /** Null when the backend has entered, otherwise why it cannot. */
     private static ContenderResult enter(SpmmProblem problem, Backend backend, Workers team, long cache,
-            List<SpmmContender> contenders) {
+            List<CheckedContender> contenders) {
         String name = SpmmContender.name(backend);
         if (backend.unavailabilityCause().isPresent()) {
             Refusal refusal = backend.unavailabilityCause().get();
@@ -68,37 +109,59 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
         }
     }
 
-    private static List<ContenderResult> judge(SpmmProblem problem, List<SpmmContender> contenders,
+    private static List<ContenderResult> judge(SpmmProblem problem, List<CheckedContender> contenders,
             List<Outcome> outcomes) {
-        if (contenders.isEmpty()) {
-            return List.of();
+        List<ContenderResult> results = new ArrayList<>();
+        List<DenseMatrix> outputs = new ArrayList<>();
+        List<Integer> timed = new ArrayList<>();
+        for (int i = 0; i < contenders.size(); i++) {
+            results.add(null);
+            try {
+                if (outcomes.get(i) instanceof Outcome.Failed(String error)) {
+                    results.set(i, failure(contenders.get(i), error));
+                } else {
+                    outputs.add(contenders.get(i).output());
+                    timed.add(i);
+                }
+            } catch (PeerException e) {
+                results.set(i, failure(contenders.get(i), e.getMessage()));
+            }
         }
-        List<DenseMatrix> outputs = contenders.stream().map(SpmmContender::output).toList();
+        if (timed.isEmpty()) {
+            return results;
+        }
         List<SpmmDoubleReference.Verdict> verdicts;
         try (Arena arena = Arena.ofShared()) {
             // The numbers afresh: a contender that wrote to its input must not spoil its own reference.
             verdicts = new SpmmDoubleReference(problem, problem.input(arena)).check(outputs);
         }
-        List<ContenderResult> results = new ArrayList<>();
-        for (int i = 0; i < contenders.size(); i++) {
-            results.add(judge(problem, contenders.get(i), outcomes.get(i), verdicts.get(i)));
+        for (int i = 0; i < timed.size(); i++) {
+            int index = timed.get(i);
+            Timing timing = ((Outcome.Timed) outcomes.get(index)).timing();
+            results.set(index, judge(problem, contenders.get(index), timing, verdicts.get(i)));
         }
         return results;
     }
 
-    private static ContenderResult judge(SpmmProblem problem, SpmmContender contender, Outcome outcome,
+    /** What a library fails at is no failure of ours. */
+    private static ContenderResult failure(CheckedContender contender, String error) {
+        String text = error.replace(PeerException.class.getName() + ": ", "");
+        return new ContenderResult.Failure(contender.name(), text, contender instanceof SpmmContender);
+    }
+
+    private static ContenderResult judge(SpmmProblem problem, CheckedContender contender, Timing timing,
             SpmmDoubleReference.Verdict verdict) {
-        return switch (outcome) {
-            case Outcome.Failed failed -> new ContenderResult.Failure(contender.name(), failed.error(), true);
-            case Outcome.Timed timed when verdict.mismatch().isPresent() -> new ContenderResult.Failure(
-                contender.name(), "wrong result: " + verdict.mismatch().get(), true);
-            case Outcome.Timed(Timing timing) -> {
-                double nanos = timing.medianMillis() * 1e6;
-                yield new ContenderResult.Figures(contender.name(), contender.kernel(), timing,
-                    problem.flops() / nanos, contender.residentBytes() / nanos, verdict.relativeError(),
-                    contender.packMillis(), contender.packedBytes(), contender.residentBytes());
-            }
-        };
+        boolean ours = contender instanceof SpmmContender;
+        // Of a peer's sums and functions nothing is promised but that they are right.
+        boolean right = ours ? verdict.mismatch().isEmpty() : verdict.relativeError() <= PEER_TOLERANCE;
+        if (!right) {
+            return failure(contender, "wrong result: " + verdict.mismatch()
+                .orElse("relative error " + verdict.relativeError()));
+        }
+        double nanos = timing.medianMillis() * 1e6;
+        return new ContenderResult.Figures(contender.name(), contender.kernel(), timing, problem.flops() / nanos,
+            contender.residentBytes() / nanos, verdict.relativeError(), contender.packMillis(),
+            contender.packedBytes(), contender.residentBytes(), Optional.empty());
     }
 
     /** How many results were wrong. */

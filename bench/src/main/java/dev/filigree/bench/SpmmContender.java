@@ -3,8 +3,9 @@ package dev.filigree.bench;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
-import dev.filigree.bench.measure.Contender;
+import dev.filigree.bench.measure.CheckedContender;
 import dev.filigree.bench.measure.Statistics;
+import dev.filigree.bench.measure.WorkingSets;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;
@@ -19,16 +20,12 @@ import java.util.List;
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
  * take them in turn.
  */
-final class SpmmContender implements Contender {
+final class SpmmContender implements CheckedContender {
 
     /** The time to pack is the median of the last few times, when the packer is warm. */
     private static final int TIMED_PACKINGS = 3;
     private static final int PACKINGS = 20;
     private static final long PACKING_NANOS = 200_000_000;
-
-    private static final int CACHE_MULTIPLE = 4;
-    /** A matrix so small that this is not enough is never out of the cache in earnest. */
-    private static final int MOST_WORKING_SETS = 4096;
 
     private final Arena arena = Arena.ofShared();
     private final List<SpmmPlan> plans = new ArrayList<>();
@@ -62,7 +59,7 @@ final class SpmmContender implements Contender {
 
     private void prepare(long lastLevelCache) {
         plans.add(timedPlan());
-        int sets = workingSets(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
+        int sets = WorkingSets.count(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
         for (int i = 1; i < sets; i++) {
             plans.add(timedPlan());
         }
@@ -76,12 +73,6 @@ final class SpmmContender implements Contender {
             inputs.add(i == 0 ? input : copy(input));
             outputs.add(problem.output(arena));
         }
-    }
-
-    /** How many working sets exceed the cache more than fourfold; one where nothing is to be rotated. */
-    static int workingSets(boolean rotate, long bytes, long lastLevelCache) {
-        return rotate
-            ? (int) Math.min(MOST_WORKING_SETS, CACHE_MULTIPLE * lastLevelCache / Math.max(1, bytes) + 1) : 1;
     }
 
     private DenseMatrix copy(DenseMatrix matrix) {
@@ -133,7 +124,8 @@ final class SpmmContender implements Contender {
         return packedBytes() + problem.denseBytes();
     }
 
-    int workingSets() {
+    @Override
+    public int workingSets() {
         return plans.size();
     }
 
@@ -141,8 +133,8 @@ final class SpmmContender implements Contender {
         return inputs.getFirst();
     }
 
-    /** What the first working set's runs wrote. */
-    DenseMatrix output() {
+    @Override
+    public DenseMatrix output() {
         return outputs.getFirst();
     }
 

@@ -4,6 +4,7 @@ import com.google.gson.JsonObject;
 import dev.filigree.Activation;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.bench.peer.SpmmPeerProblem;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.SpmmOptions;
@@ -83,5 +84,19 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
         DenseMatrix output = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.rows(), tokens ? a.rows() : n);
         output.data().fill((byte) 0xff);
         return output;
+    }
+
+    SpmmPeerProblem.Shape peerShape() {
+        return new SpmmPeerProblem.Shape(a.rows(), a.cols(), a.nnz(), n, layout, activation);
+    }
+
+    /** Writes matrix and dense input to memory that another process shares. */
+    void writeTo(SpmmPeerProblem shared) {
+        shared.offsets().copyFrom(a.rowOffsets().asSlice(0, shared.offsets().byteSize()));
+        shared.columns().copyFrom(a.columns().asSlice(0, shared.columns().byteSize()));
+        shared.values().copyFrom(a.values().asSlice(0, shared.values().byteSize()));
+        try (Arena arena = Arena.ofConfined()) {
+            shared.input().copyFrom(input(arena).data().asSlice(0, shared.input().byteSize()));
+        }
     }
 }

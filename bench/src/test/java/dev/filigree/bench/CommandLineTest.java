@@ -40,7 +40,13 @@ class CommandLineTest {
         "@ --activation tanh                                      | 'tanh' is not one of none, relu",
         "@ --backend sse                                          | 'sse' is not one of scalar",
         "@ --backend scalar,sse                                   | 'sse' is not one of scalar",
-        "@ --peers blas                                           | 'blas' is not one of cublas",
+        "@ --peers blas                                           | 'blas' is not one of mkl, onednn",
+        "@ --peers mkl,mkl-spars                                  | 'mkl-spars' is not one of mkl, onednn",
+        "@ --peers=                                               | ''",
+        "bench floors                                             | --family",
+        "bench floors --family gemm                               | 'gemm' is not one of spmm",
+        "bench floors --family spmm --rounds 0                    | '--rounds': 0",
+        "bench floors --family spmm --data no/such                | no/such: not a folder",
         "@ --threads 0                                            | '--threads': 0",
         "@ --threads 9999                                         | '--threads': 9999",
         "@ --rounds 0                                             | '--rounds': 0",
@@ -74,6 +80,7 @@ class CommandLineTest {
 
     @ParameterizedTest
     @CsvSource({"--help", "info --help", "report --help", "verify --help", "bench --help", "bench spmm --help",
+        "bench floors --help",
         "--version"})
     void helpGoesToStdout(String arguments) {
         CommandLineRun run = CommandLineRun.of(arguments.split(" "));

@@ -110,6 +110,21 @@ class LauncherTest {
     }
 
     @Test
+    void buildsPeersOnceTheyAreAskedFor() throws IOException, InterruptedException {
+        Path built = root.resolve("bench/target/classes/dev/filigree/bench/peers/Mkl.class");
+        script(root.resolve("bin/mvn"), "echo \"mvn $*\" >> '" + root.resolve("calls") + "'\n"
+            + "mkdir -p '" + built.getParent() + "' && touch '" + built + "'");
+        assertThat(launch("bench", "spmm", "--n", "1").err()).doesNotContain("building").doesNotContain("fetching");
+        assertThat(launch("bench", "spmm", "--peers", "mkl").err()).contains("building").contains("fetching");
+        assertThat(launch("bench", "floors", "--family", "spmm").err()).doesNotContain("building");
+        assertThat(launch("bench", "spmm", "--peers=mkl").err()).doesNotContain("building");
+        touch(root.resolve("kernels-java/src/main/java/A.java"), System.currentTimeMillis() / 1000 + 1_000);
+        assertThat(launch("info").err()).contains("building").doesNotContain("fetching");
+        assertThat(Files.readString(root.resolve("calls"), StandardCharsets.UTF_8).lines()).hasSize(2)
+            .allSatisfy(call -> assertThat(call).contains("-Ppeers").contains("-DskipTests package"));
+    }
+
+    @Test
     void aFailedBuildShowsItsLog() throws IOException, InterruptedException {
         script(root.resolve("bin/mvn"), "echo 'a compiler error'; exit 1");
         touch(root.resolve("bench/src/A.java"), 3_000);

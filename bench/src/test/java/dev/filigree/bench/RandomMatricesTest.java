@@ -3,6 +3,9 @@ package dev.filigree.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.filigree.bench.measure.WorkingSets;
+import dev.filigree.format.CsrMatrix;
+import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -14,6 +17,19 @@ class RandomMatricesTest {
     void hasExactlyTheNonzerosAskedFor(double sparsity) {
         assertThat(RandomMatrices.uniform(37, 53, sparsity, 1).nnz())
             .isEqualTo(37 * 53 - Math.round(sparsity * 37 * 53));
+    }
+
+    @Test
+    void evenRowsHaveOneNonzeroInEachPart() {
+        CsrMatrix matrix = RandomMatrices.even(20, 103, 10, 1);
+        assertThat(matrix.nnz()).isEqualTo(200);
+        for (int i = 0; i < 200; i++) {
+            int part = i % 10;
+            assertThat(matrix.columns().getAtIndex(ValueLayout.JAVA_INT, i))
+                .isBetween(103 * part / 10, 103 * (part + 1) / 10 - 1);
+        }
+        assertThat(matrix).isEqualTo(RandomMatrices.even(20, 103, 10, 1))
+            .isNotEqualTo(RandomMatrices.even(20, 103, 10, 2));
     }
 
     @Test
@@ -36,9 +52,9 @@ class RandomMatricesTest {
 
     @Test
     void rotatesMoreThanFourCaches() {
-        assertThat(SpmmContender.workingSets(false, 1000, 1_000_000)).isEqualTo(1);
-        assertThat(SpmmContender.workingSets(true, 1000, 1_000_000)).isEqualTo(4001);
-        assertThat(SpmmContender.workingSets(true, 5_000_000, 1_000_000)).isEqualTo(1);
-        assertThat(SpmmContender.workingSets(true, 0, 1_000_000)).isEqualTo(4096);
+        assertThat(WorkingSets.count(false, 1000, 1_000_000)).isEqualTo(1);
+        assertThat(WorkingSets.count(true, 1000, 1_000_000)).isEqualTo(4001);
+        assertThat(WorkingSets.count(true, 5_000_000, 1_000_000)).isEqualTo(1);
+        assertThat(WorkingSets.count(true, 0, 1_000_000)).isEqualTo(4096);
     }
 }

@@ -83,6 +83,30 @@ final class SpmmPacker {
         return packer.write(activation, bias, arena, beforeFill);
     }
 
+    /**
+     * Overwrites the values of a packed matrix.
+     *
+     * @param values one for each stored element, in the order of the CSR matrix
+     */
+    static void update(MemorySegment packed, MemorySegment values) {
+        long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
+        long rows = SpmmFormat.field(packed, SpmmFormat.VIRTUAL_ROWS);
+        long startsAt = SpmmFormat.field(packed, SpmmFormat.ROW_STARTS);
+        long entriesAt = SpmmFormat.field(packed, SpmmFormat.ENTRIES);
+        long next = 0;
+        // A virtual row's entries are in column order in both forms; here they lie block by block.
+        for (long v = 0; v < rows; v++) {
+            for (long block = 0; block < blocks; block++) {
+                long at = startsAt + Long.BYTES * (block * (rows + 1) + v);
+                long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
+                for (long p = packed.get(ValueLayout.JAVA_LONG, at); p < end; p++) {
+                    packed.set(ValueLayout.JAVA_FLOAT, entriesAt + SpmmFormat.ENTRY_BYTES * p + SpmmFormat.ENTRY_VALUE,
+                        values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next++));
+                }
+            }
+        }
+    }
+
     private long rowLength(int row) {
         return offset(row + 1L) - offset(row);
     }

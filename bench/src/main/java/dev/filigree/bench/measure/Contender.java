@@ -1,5 +1,7 @@
 package dev.filigree.bench.measure;
 
+import java.util.function.LongSupplier;
+
 /** One implementation in a side-by-side measurement, packed and with operands of its own. */
 public interface Contender extends AutoCloseable {
 
@@ -11,6 +13,19 @@ public interface Contender extends AutoCloseable {
 
     /** Computes the case once, on the next of its working sets. */
     void run();
+
+    /**
+     * Runs several times; returns the nanoseconds that they took together.
+     *
+     * @param nanoClock that an implementation reads unless it has one nearer to the work
+     */
+    default long time(int count, LongSupplier nanoClock) {
+        long start = nanoClock.getAsLong();
+        for (int i = 0; i < count; i++) {
+            run();
+        }
+        return nanoClock.getAsLong() - start;
+    }
 
     /** The time that packing takes, which is never part of a run. */
     double packMillis();

@@ -110,11 +110,7 @@ public final class SideBySide {
 
     /** The mean time of a run in a batch, in nanoseconds. */
     private double timed(Contender contender, int batch) {
-        long start = nanoClock.getAsLong();
-        for (int i = 0; i < batch; i++) {
-            contender.run();
-        }
-        return (double) (nanoClock.getAsLong() - start) / batch;
+        return (double) contender.time(batch, nanoClock) / batch;
     }
 
     private static void guarded(Lane lane, Runnable step) {

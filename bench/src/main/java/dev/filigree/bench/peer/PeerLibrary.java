@@ -1,0 +1,24 @@
+package dev.filigree.bench.peer;
+
+import java.util.List;
+
+/** A library to compare with, in the process that it has for itself; a service. */
+public interface PeerLibrary {
+
+    /** The contenders that it offers, all with the vendor's name before the first hyphen: {@code mkl-sparse}. */
+    List<String> names();
+
+    /**
+     * Loads it and sets its number of threads; called once, before anything else.
+     *
+     * @throws PeerException if it cannot be loaded, or will not use this number
+     */
+    void load(int threads);
+
+    /**
+     * The ways in which it can do an SpMM; the fastest of those that work is measured.
+     *
+     * @param name one of {@link #names()}
+     */
+    List<SpmmVariant> spmm(String name, SpmmPeerProblem problem);
+}

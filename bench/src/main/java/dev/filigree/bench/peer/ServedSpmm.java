@@ -1,0 +1,187 @@
+package dev.filigree.bench.peer;
+
+import dev.filigree.Activation;
+import dev.filigree.bench.measure.Statistics;
+import dev.filigree.bench.measure.WorkingSets;
+import dev.filigree.internal.vector.VectorMath;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+
+/** One SpMM of a helper process: a packed matrix and operands for each working set. */
+final class ServedSpmm implements AutoCloseable {
+
+    private static final int TRIALS = 3;
+    /** Copies that are mostly padding could exhaust the memory. */
+    private static final int MOST_PADDING = 2;
+    private static final long TRIAL_NANOS = 20_000_000;
+
+    private final Arena shared;
+    private final SpmmPeerProblem problem;
+    private Candidate chosen;
+
+    private ServedSpmm(Arena shared, SpmmPeerProblem problem) {
+        this.shared = shared;
+        this.problem = problem;
+    }
+
+    /** Packs a problem in every way that the library has for it, and keeps the fastest. */
+    static ServedSpmm open(PeerLibrary library, String name, Path file, long cache, SpmmPeerProblem.Shape shape)
+            throws IOException {
+        Arena shared = Arena.ofConfined();
+        ServedSpmm served = null;
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+            MemorySegment memory =
+                channel.map(FileChannel.MapMode.READ_WRITE, 0, shape.sharedBytes(), shared);
+            SpmmPeerProblem problem = SpmmPeerProblem.over(shape, memory);
+            served = new ServedSpmm(shared, problem);
+            served.choose(library.spmm(name, problem), cache);
+            return served;
+        } finally {
+            if (served == null || served.chosen == null) {
+                shared.close();
+            }
+        }
+    }
+
+    private void choose(List<SpmmVariant> variants, long cache) {
+        double best = Double.POSITIVE_INFINITY;
+        List<String> refusals = new ArrayList<>();
+        for (SpmmVariant variant : variants) {
+            Candidate candidate = new Candidate(problem, variant);
+            boolean kept = false;
+            try {
+                candidate.pack(cache);
+                double nanos = variants.size() == 1 ? 0 : candidate.trial();
+                if (nanos < best) {
+                    best = nanos;
+                    if (chosen != null) {
+                        chosen.close();
+                    }
+                    chosen = candidate;
+                    kept = true;
+                }
+            } catch (PeerException e) {
+                refusals.add(variant.kernel() + ": " + e.getMessage());
+            } finally {
+                if (!kept) {
+                    candidate.close();
+                }
+            }
+        }
+        if (chosen == null) {
+            throw new PeerException(String.join("; ", refusals));
+        }
+    }
+
+    /** A variant, packed. */
+    private static final class Candidate implements AutoCloseable {
+
+        private final Arena arena = Arena.ofConfined();
+        private final List<PackedSpmm> packed = new ArrayList<>();
+        private final List<PackedSpmm.Bound> bound = new ArrayList<>();
+        private final List<Double> packMillis = new ArrayList<>();
+        private final SpmmPeerProblem problem;
+        private final SpmmVariant variant;
+        private final boolean activates;
+        private int next;
+
+        Candidate(SpmmPeerProblem problem, SpmmVariant variant) {
+            this.problem = problem;
+            this.variant = variant;
+            activates = problem.shape().activation() != Activation.NONE && !variant.fusesActivation();
+        }
+
+        void pack(long cache) {
+            packOne();
+            long bytes = packed.getFirst().packedBytes() + problem.shape().inputBytes()
+                + problem.shape().outputBytes();
+            int sets = WorkingSets.count(cache > 0, bytes, cache);
+            long allocated = packed.getFirst().allocatedBytes();
+            if (sets > 1 && allocated > MOST_PADDING * packed.getFirst().packedBytes()) {
+                throw new PeerException("a packed copy takes " + allocated + " bytes, too many to rotate copies");
+            }
+            while (packed.size() < sets) {
+                packOne();
+            }
+            for (PackedSpmm matrix : packed) {
+                bound.add(matrix.bind(SpmmPeerProblem.copy(problem.input(), arena), arena));
+            }
+        }
+
+        private void packOne() {
+            long start = System.nanoTime();
+            packed.add(variant.pack(arena));
+            packMillis.add((System.nanoTime() - start) / 1e6);
+        }
+
+        /** The time of a run, in nanoseconds: the least of a few means, after one that does not count. */
+        double trial() {
+            double best = Double.POSITIVE_INFINITY;
+            for (int i = 0; i <= TRIALS; i++) {
+                long nanos = 0;
+                int runs = 0;
+                while (nanos < TRIAL_NANOS) {
+                    nanos += run(1);
+                    runs++;
+                }
+                best = i == 0 ? best : Math.min(best, (double) nanos / runs);
+            }
+            return best;
+        }
+
+        long run(int count) {
+            long start = System.nanoTime();
+            for (int i = 0; i < count; i++) {
+                PackedSpmm.Bound set = bound.get(next);
+                set.run();
+                if (activates) {
+                    VectorMath.activate(problem.shape().activation().code(), set.output(), 0,
+                        problem.shape().outputBytes() / Float.BYTES);
+                }
+                next = next + 1 == bound.size() ? 0 : next + 1;
+            }
+            return System.nanoTime() - start;
+        }
+
+        @Override
+        public void close() {
+            packed.forEach(PackedSpmm::close);
+            arena.close();
+        }
+    }
+
+    String describe() {
+        // The first packing is cold.
+        double millis = Statistics.median(chosen.packMillis.stream().skip(chosen.packMillis.size() > 1 ? 1 : 0)
+            .mapToDouble(x -> x).toArray());
+        String kernel = (chosen.variant.kernel() + " " + chosen.packed.getFirst().detail()).strip()
+            + (chosen.activates ? " + activation pass" : "");
+        return millis + "\t" + chosen.packed.getFirst().packedBytes() + "\t" + chosen.packed.size() + "\t" + kernel;
+    }
+
+    /** Runs on the next sets in turn; the time in nanoseconds. */
+    long run(int count) {
+        if (count > 1) {
+            // The process has slept while others had their turn: the first run pays for the waking.
+            chosen.run(1);
+        }
+        return chosen.run(count);
+    }
+
+    void showOutput() {
+        MemorySegment.copy(chosen.bound.getFirst().output(), 0, problem.output(), 0,
+            problem.shape().outputBytes());
+    }
+
+    @Override
+    public void close() {
+        chosen.close();
+        shared.close();
+    }
+}
