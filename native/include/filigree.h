@@ -181,6 +181,57 @@ FILIGREE_API int32_t filigree_spmm_csr_f32_avx512(const filigree_spmm_packed *a,
                                                   float *c, int64_t c_stride, int64_t n, float alpha, float beta,
                                                   float *partials, int64_t begin, int64_t end, void *scratch);
 
+/* ---- gemm ------------------------------------------------------------------------------------------------ */
+
+/* Columns of B (or tokens) that one work item covers. */
+#define FILIGREE_GEMM_PANEL 64
+
+/* Rows of A whose values are interleaved. */
+#define FILIGREE_GEMM_MICRO_ROWS 6
+
+/*
+ * The header of a packed dense matrix A (rows x cols, f32); offsets are bytes from the header's own address,
+ * and every table starts at a multiple of 64. The same bytes feed the Java and the native kernels.
+ *
+ * Values. Columns of A are cut into block_count blocks of block_depth, of which the last may be shorter.
+ * Block by block, group of 6 rows by group of 6 rows, column by column lie the 6 values of the group's rows,
+ * with zeros for rows beyond the last: row 6 g + i, column k of the block that begins at column f and has
+ * depth d is values[f * (rows rounded up to 6) + 6 g * d + 6 k + i].
+ *
+ * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and
+ * rows [chunk_rows i, min(rows, chunk_rows (i + 1))).
+ *
+ * Order of sums. acc = +0; acc = fma(a, b, acc) over all columns of A in order; then as for spmm.
+ */
+typedef struct filigree_gemm_packed {
+    int64_t magic; /* FILIGREE_GEMM_MAGIC */
+    int64_t bytes; /* of the whole packed matrix, its 64 readable bytes at the end included */
+    int64_t rows;
+    int64_t cols;
+    int64_t block_depth;
+    int64_t block_count;   /* 0 when cols is 0 */
+    int64_t pass_rows;     /* rows whose accumulators are in scratch at a time, a multiple of 6 */
+    int64_t chunk_rows;    /* a multiple of 6 */
+    int64_t chunk_count;   /* rows / chunk_rows, rounded up */
+    int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: a panel of a block of B, pass_rows
+                              accumulators, and what the Java kernels transpose in */
+    int32_t layout;        /* as of filigree_spmm_packed */
+    int32_t activation;
+    int64_t bias;   /* float[rows], or offset 0: none */
+    int64_t values; /* float[cols * (rows rounded up to 6)] */
+} filigree_gemm_packed;
+
+#define FILIGREE_GEMM_MAGIC 0x316d6d6567676c66LL /* "flggemm1" in little-endian memory */
+
+/*
+ * C = activation(alpha * A * B + beta * C + bias) over work items [begin, end); operands and scratch as for
+ * filigree_spmm_csr_f32_avx512.
+ */
+FILIGREE_API int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed *a, const float *b,
+                                                     int64_t b_stride, float *c, int64_t c_stride, int64_t n,
+                                                     float alpha, float beta, int64_t begin, int64_t end,
+                                                     void *scratch);
+
 /* ---- attention ------------------------------------------------------------------------------------------- */
 
 enum {

@@ -3,7 +3,7 @@
  * page, at its end and at its start, for every tail length. Every row of kernels.def must have a case here.
  */
 #include "attention_cases.h"
-#include "spmm_cases.h"
+#include "gemm_cases.h"
 
 #include <cinttypes>
 #include <csignal>
@@ -79,6 +79,52 @@ void guard_spmm(SpmmKernel kernel, Guarded::Side side) {
     }
 }
 
+void guard_gemm(GemmKernel kernel, Guarded::Side side) {
+    GemmPackOptions one_block;
+    one_block.block_depth = 21, one_block.pass_rows = 12, one_block.chunk_rows = 6, one_block.has_bias = true;
+    GemmPackOptions blocks = one_block;
+    blocks.block_depth = 20;
+    GemmPackOptions one_block_tokens = one_block, blocks_tokens = blocks;
+    one_block_tokens.layout = blocks_tokens.layout = FILIGREE_TOKEN_MAJOR;
+
+    Random random(5);
+    for (GemmPackOptions pack : {one_block, blocks, one_block_tokens, blocks_tokens}) {
+        for (int64_t n = 1; n <= 130; ++n) {
+            pack.activation = static_cast<int32_t>(n % (FILIGREE_ACTIVATION_SILU + 1));
+            const GemmMatrix m = random_gemm_matrix(random, 13 + n % 6, 21, pack);
+            const int64_t padding = n % 2 == 0 ? 0 : 5;
+            const Shape shape = gemm_shape(m, n, padding, padding);
+            const float beta = n % 3 == 0 ? 0.0f : 0.5f;
+            std::snprintf(current, sizeof current,
+                          "gemm, %s of the operands, layout %d, depth %" PRId64 ", n %" PRId64,
+                          side == Guarded::kEnd ? "end" : "start", pack.layout, pack.block_depth, n);
+
+            Guarded a(m.header.bytes, side, 64);
+            std::memcpy(a.as<char>(), m.bytes.data(), m.bytes.size());
+            Guarded b(shape.b_floats() * 4, side), c(shape.c_floats() * 4, side);
+            Guarded scratch(m.header.scratch_bytes, side, 64);
+            for (int64_t i = 0; i < shape.b_floats(); ++i) b.as()[i] = random.value();
+            std::vector<float> before(shape.c_floats());
+            for (int64_t i = 0; i < shape.c_floats(); ++i) before[i] = c.as()[i] = random.value();
+
+            run_items(kernel,
+                      {a.as<filigree_gemm_packed>(), b.as(), c.as(), scratch.as<void>(), n, 2.0f, beta},
+                      shape, random);
+
+            for (int64_t i = 0; i < shape.c_floats(); ++i) {
+                const int64_t line = i / shape.c_stride, place = i % shape.c_stride;
+                const bool by_feature = pack.layout == FILIGREE_FEATURE_MAJOR;
+                const float wanted = place >= shape.c_width
+                                         ? before[i]
+                                         : expect(m, b.as(), shape.b_stride, before[i], 2.0f, beta,
+                                                  by_feature ? line : place, by_feature ? place : line)
+                                               .value;
+                if (!same_bits(c.as()[i], wanted)) fail("wrong value at %" PRId64 " of C; %s", i, current);
+            }
+        }
+    }
+}
+
 /* Every head dimension, and keys and queries around every boundary of groups, panels, units and tiles. */
 void guard_attention(AttentionKernel kernel, Guarded::Side side) {
     for (int64_t i = 1; i <= 32; ++i) {
@@ -103,6 +149,8 @@ struct GuardCase {
 const GuardCase kCases[] = {
     {"filigree_spmm_csr_f32_avx512",
      [](Guarded::Side side) { guard_spmm(filigree_spmm_csr_f32_avx512, side); }},
+    {"filigree_gemm_packed_f32_avx512",
+     [](Guarded::Side side) { guard_gemm(filigree_gemm_packed_f32_avx512, side); }},
     {"filigree_attention_block_f32_avx512",
      [](Guarded::Side side) { guard_attention(filigree_attention_block_f32_avx512, side); }},
 };

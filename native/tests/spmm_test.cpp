@@ -32,20 +32,6 @@ std::string describe(const Case &k) {
     return text;
 }
 
-class Aligned {
-public:
-    explicit Aligned(size_t bytes) : data_(std::aligned_alloc(64, (bytes + 64) / 64 * 64)) {
-        CHECK(data_ != nullptr);
-    }
-    ~Aligned() { std::free(data_); }
-    Aligned(const Aligned &) = delete;
-    Aligned &operator=(const Aligned &) = delete;
-    void *get() const { return data_; }
-
-private:
-    void *data_;
-};
-
 void check_case(SpmmKernel kernel, const Case &k) {
     Random random(k.seed);
     const Csr m = random_csr(random, k.rows, k.cols, k.density);

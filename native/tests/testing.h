@@ -76,6 +76,21 @@ inline bool same_bits(float x, float y) {
     return std::memcmp(&x, &y, sizeof x) == 0;
 }
 
+/* Memory with the alignment that packed matrices and scratch have. */
+class Aligned {
+public:
+    explicit Aligned(size_t bytes) : data_(std::aligned_alloc(64, (bytes + 64) / 64 * 64)) {
+        CHECK(data_ != nullptr);
+    }
+    ~Aligned() { std::free(data_); }
+    Aligned(const Aligned &) = delete;
+    Aligned &operator=(const Aligned &) = delete;
+    void *get() const { return data_; }
+
+private:
+    void *data_;
+};
+
 /* `bytes` of memory that end (or begin) exactly where an inaccessible page begins (or ends). */
 class Guarded {
 public:

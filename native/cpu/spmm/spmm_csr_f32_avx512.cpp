@@ -35,10 +35,6 @@ namespace {
 constexpr int64_t kEntriesAhead = 512;
 constexpr int64_t kEntriesALine = 8;
 
-/* Rows of B are a stride apart, which the hardware streamer does not follow across pages. Eight rows of four
- * lines fill the line-fill buffers twice over. */
-constexpr int64_t kTileRowsAhead = 8;
-
 /* ---- where a row of B is ---- */
 
 template <int Z> struct Tile {
@@ -216,37 +212,6 @@ __attribute__((noinline)) void add_block(const Panel &p, const Block &k, const B
 }
 
 /* ---- tiles ---- */
-
-/* tile[r][..] = B[first_row + r][panel] */
-template <int Z> void pack_tile(const Panel &p, int64_t first_row, int64_t rows) {
-    const int64_t stride = p.call->b_stride;
-    const float *from = p.call->b + first_row * stride + p.first;
-    for (int64_t r = 0; r < rows; ++r) {
-        const float *ahead = from + smaller(r + kTileRowsAhead, rows - 1) * stride;
-        for (int64_t i = 0; i < p.width; i += kLanes)
-            _mm_prefetch(reinterpret_cast<const char *>(ahead + i), _MM_HINT_T0);
-        Sums<Z> row;
-        const InPlaceTail<Z> b{from, stride, p.tail};
-        const float *source = from + r * stride;
-        row.v0 = b.template vector<0>(source);
-        if constexpr (Z > 1) row.v1 = b.template vector<1>(source);
-        if constexpr (Z > 2) row.v2 = b.template vector<2>(source);
-        if constexpr (Z > 3) row.v3 = b.template vector<3>(source);
-        store(row, p.tile + r * Z * kLanes);
-    }
-}
-
-/* tile[r][t] = B[panel's token t][first_row + r] */
-template <int Z> void pack_tile_tokens(const Panel &p, int64_t first_row, int64_t rows) {
-    const int64_t stride = p.call->b_stride;
-    for (int64_t token = 0; token < p.width; token += kLanes) {
-        const float *from = p.call->b + (p.first + token) * stride + first_row;
-        const int64_t tokens = smaller(kLanes, p.width - token);
-        for (int64_t r = 0; r < rows; r += kLanes)
-            transpose_16x16(from + r, stride, tokens, smaller(kLanes, rows - r),
-                            p.tile + r * Z * kLanes + token, Z * kLanes);
-    }
-}
 
 template <int Z> void pack_block(const Panel &p, int64_t block) {
     const int64_t first_row = block * p.a->block_depth;

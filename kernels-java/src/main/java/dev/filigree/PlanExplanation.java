@@ -14,14 +14,32 @@ import java.util.Locale;
  * @param scratchBytes native memory that each worker lends to a run
  * @param flopsPerColumn useful floating-point operations a column (or token): 2 for each nonzero
  * @param bytesPerColumn bytes of dense operands that must move a column (or token), each once
+ * @param candidates the ways that were weighed against each other; empty where there was but one
  * @param refusals the faster backends that were passed over, and why
  */
 public record PlanExplanation(String operation, Backend backend, String kernel, String format, long packedBytes,
-        long scratchBytes, double flopsPerColumn, double bytesPerColumn, List<Refusal> refusals) {
+        long scratchBytes, double flopsPerColumn, double bytesPerColumn, List<Candidate> candidates,
+        List<Refusal> refusals) {
 
-    /** Copies the list. */
+    /**
+     * A way to run the plan, with what the planner thinks of it.
+     *
+     * @param kernel the kernel's id
+     * @param nanosPerColumn its estimated time on one core; only ratios between candidates mean something
+     */
+    public record Candidate(String kernel, double nanosPerColumn) {}
+
+    /** Copies the lists. */
     public PlanExplanation {
+        candidates = List.copyOf(candidates);
         refusals = List.copyOf(refusals);
+    }
+
+    /** Of a plan that had one candidate. */
+    public PlanExplanation(String operation, Backend backend, String kernel, String format, long packedBytes,
+            long scratchBytes, double flopsPerColumn, double bytesPerColumn, List<Refusal> refusals) {
+        this(operation, backend, kernel, format, packedBytes, scratchBytes, flopsPerColumn, bytesPerColumn,
+            List.of(), refusals);
     }
 
     /**
@@ -43,6 +61,10 @@ public record PlanExplanation(String operation, Backend backend, String kernel, 
         text.append(String.format(Locale.ROOT,
             "  bounds   %,.0f flops and %,.0f dense bytes a column, %.2f flops a byte at n = 128%n",
             flopsPerColumn, bytesPerColumn, flopsPerByte(128)));
+        for (Candidate candidate : candidates) {
+            text.append(String.format(Locale.ROOT, "  weighed  %s: about %,.0f ns a column%s%n", candidate.kernel,
+                candidate.nanosPerColumn, candidate.kernel.equals(kernel) ? ", taken" : ""));
+        }
         for (Refusal refusal : refusals) {
             text.append("  not      ").append(refusal).append(System.lineSeparator());
         }

@@ -59,6 +59,9 @@ final class BenchSpmmCommand implements Callable<Integer> {
         description = "none (default), relu, relu-squared, gelu-tanh, gelu-erf, silu.")
     private Activation activation = Activation.NONE;
 
+    @Option(names = "--dense", description = "Measure our own dense path on the best backend, too.")
+    private boolean dense;
+
     @Mixin
     private CommonOptions common;
 
@@ -70,8 +73,8 @@ final class BenchSpmmCommand implements Callable<Integer> {
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
                 Progress progress = new Progress("spmm", common.rounds())) {
-            comparison = SpmmComparison.run(problem, common.backends(), common.peers(), peers, team, settings,
-                progress::step);
+            comparison = SpmmComparison.run(problem,
+                new SpmmEntrants(common.backends(), dense, common.peers(), peers), team, settings, progress::step);
         }
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
@@ -116,6 +119,7 @@ final class BenchSpmmCommand implements Callable<Integer> {
             json.addProperty("matrix", matrix.toString());
         }
         problem.describe(json);
+        json.addProperty("dense", dense);
         common.describe(json);
         json.addProperty("working_sets", workingSets);
         json.addProperty("nnz", problem.a().nnz());

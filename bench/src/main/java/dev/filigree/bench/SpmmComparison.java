@@ -21,7 +21,7 @@ import java.util.Optional;
 /**
  * Backends side by side on one SpMM: timed, and what the last of the timed runs wrote checked.
  *
- * @param results one for each backend that was asked for, in that order
+ * @param results one for each backend that was asked for, in that order, then that of the dense path
  * @param workingSets how many copies of matrix and operands each contender took in turn
  */
 record SpmmComparison(List<ContenderResult> results, int workingSets) {
@@ -35,26 +35,29 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
     /** Runs backends alone. */
     static SpmmComparison run(SpmmProblem problem, List<Backend> backends, Workers team,
             SideBySide.Settings settings, Runnable afterRound) {
-        return run(problem, backends, List.of(), null, team, settings, afterRound);
+        return run(problem, SpmmEntrants.of(backends), team, settings, afterRound);
     }
 
     /**
-     * Runs backends and peers.
+     * Runs backends, the dense path and peers, as far as they were asked for.
      *
-     * @param peers names of other libraries' contenders
-     * @param pool where they run, on as many threads as the team has; may be null without peers
+     * @param entrants peers run on as many threads as the team has
      */
-    static SpmmComparison run(SpmmProblem problem, List<Backend> backends, List<String> peers, PeerPool pool,
-            Workers team, SideBySide.Settings settings, Runnable afterRound) {
+    static SpmmComparison run(SpmmProblem problem, SpmmEntrants entrants, Workers team,
+            SideBySide.Settings settings, Runnable afterRound) {
         List<ContenderResult> results = new ArrayList<>();
         List<CheckedContender> contenders = new ArrayList<>();
         try (FmaCeiling ceiling = new FmaCeiling(team.threads())) {
             long cache = Machine.here().lastLevelCacheBytes();
-            for (Backend backend : backends) {
+            for (Backend backend : entrants.backends()) {
                 results.add(enter(problem, backend, team, cache, contenders));
             }
-            for (String peer : peers) {
-                results.add(enter(problem, peer, pool, cache, contenders));
+            if (entrants.dense()) {
+                contenders.add(SpmmContender.openDense(problem, team, cache));
+                results.add(null);
+            }
+            for (String peer : entrants.peers()) {
+                results.add(enter(problem, peer, entrants.pool(), cache, contenders));
             }
             List<Contender> measured = new ArrayList<>(contenders);
             if (contenders.stream().anyMatch(contender -> DensePeers.isDense(contender.name()))) {

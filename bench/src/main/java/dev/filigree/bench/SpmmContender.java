@@ -6,6 +6,7 @@ import dev.filigree.Workers;
 import dev.filigree.bench.measure.CheckedContender;
 import dev.filigree.bench.measure.Statistics;
 import dev.filigree.bench.measure.WorkingSets;
+import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;
@@ -14,13 +15,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One of Filigree's backends on an SpMM.
+ * One of Filigree's backends on an SpMM, or its dense path, which multiplies the zeros too.
  *
  * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
  * take them in turn.
  */
 final class SpmmContender implements CheckedContender {
+
+    /** Our own dense path on the best backend. */
+    static final String DENSE = "filigree/dense";
 
     /** The time to pack is the median of the last few times, when the packer is warm. */
     private static final int TIMED_PACKINGS = 3;
@@ -36,18 +40,27 @@ final class SpmmContender implements CheckedContender {
     private final SpmmOptions options;
     private int next;
 
-    private SpmmContender(SpmmProblem problem, Backend backend, Workers team) {
+    private SpmmContender(SpmmProblem problem, Backend backend, FallbackDense dense, Workers team) {
         this.problem = problem;
-        options = problem.options().backend(backend).workers(team);
+        options = problem.options().backend(backend).fallbackDense(dense).workers(team);
     }
 
     /**
-     * Packs the problem for a backend.
+     * Packs the problem for a backend's sparse kernel.
      *
      * @throws UnsupportedOperationException if the backend cannot run here
      */
     static SpmmContender open(SpmmProblem problem, Backend backend, Workers team, long lastLevelCache) {
-        SpmmContender contender = new SpmmContender(problem, backend, team);
+        return open(new SpmmContender(problem, backend, FallbackDense.NEVER, team), lastLevelCache);
+    }
+
+    /** Packs the problem for the dense kernel of the best backend. */
+    static SpmmContender openDense(SpmmProblem problem, Workers team, long lastLevelCache) {
+        Backend best = CommonOptions.availableOnHost().getLast();
+        return open(new SpmmContender(problem, best, FallbackDense.ALWAYS, team), lastLevelCache);
+    }
+
+    private static SpmmContender open(SpmmContender contender, long lastLevelCache) {
         try {
             contender.prepare(lastLevelCache);
             return contender;
@@ -94,7 +107,7 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public String name() {
-        return name(plans.getFirst().backend());
+        return options.fallbackDense() == FallbackDense.ALWAYS ? DENSE : name(plans.getFirst().backend());
     }
 
     @Override

@@ -35,9 +35,15 @@ record SpmmFileCase(Path file, int n, List<String> peers) implements FloorCase {
             Activation.NONE, SEED);
         SpmmComparison comparison;
         try (Workers alone = Workers.of(1)) {
-            comparison = SpmmComparison.run(problem, List.of(context.backend()), peers, context.onePool(), alone,
+            comparison = SpmmComparison.run(problem,
+                new SpmmEntrants(List.of(context.backend()), false, peers, context.onePool()), alone,
                 context.settings(), () -> {});
         }
+        return times(label(), problem, comparison, peers);
+    }
+
+    /** The figures of a comparison whose contenders are one of ours and these peers. */
+    static Times times(String label, SpmmProblem problem, SpmmComparison comparison, List<String> peers) {
         Map<String, Double> millis = new HashMap<>();
         Optional<String> error = Optional.empty();
         for (ContenderResult result : comparison.results()) {
@@ -47,6 +53,6 @@ record SpmmFileCase(Path file, int n, List<String> peers) implements FloorCase {
                 case ContenderResult.Failure f -> error = error.or(() -> Optional.of(f.name() + ": " + f.error()));
             }
         }
-        return new Times(label(), millis, problem.a().sparsity(), problem.a().nnz(), error, comparison.wrong() > 0);
+        return new Times(label, millis, problem.a().sparsity(), problem.a().nnz(), error, comparison.wrong() > 0);
     }
 }

@@ -116,9 +116,12 @@ final class SpmmFloors {
     }
 
     private static Floor densePath() {
-        Floor floor = Floor.of("spmm-dense-path", "our own dense path, 512 to 4096 cubed, over " + DENSE + ", least",
-            0.9, 1, List.of(), FloorMeasures.leastOver(DENSE));
-        return floor.missing("no dense path");
+        List<FloorCase> cases = new ArrayList<>();
+        for (int size = 512; size <= 4096; size *= 2) {
+            cases.add(new SpmmDenseCase(size, DENSE));
+        }
+        return Floor.of("spmm-dense-path", "our own dense path, 512 to 4096 cubed, over " + DENSE + ", least", 0.9, 1,
+            cases, FloorMeasures.leastOver(DENSE));
     }
 
     private static Floor threads() {

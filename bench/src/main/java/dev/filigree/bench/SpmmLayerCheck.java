@@ -6,6 +6,7 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.bench.minilm.Tokens;
 import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
@@ -60,7 +61,8 @@ record SpmmLayerCheck(Optional<String> difference, double meanCosine, double lea
 
     private static DenseMatrix run(CsrMatrix weights, DenseMatrix x, Backend backend, Workers team, Arena arena) {
         DenseMatrix y = DenseMatrix.allocate(arena, DType.F32, x.rows(), weights.rows());
-        SpmmOptions options = SpmmOptions.defaults().layout(Layout.TOKEN_MAJOR).backend(backend).workers(team);
+        SpmmOptions options = SpmmOptions.defaults().layout(Layout.TOKEN_MAJOR).backend(backend).workers(team)
+            .fallbackDense(FallbackDense.NEVER);
         try (SpmmPlan plan = Spmm.plan(weights, options)) {
             plan.run(x, y);
         }

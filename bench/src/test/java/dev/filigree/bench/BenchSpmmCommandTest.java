@@ -21,7 +21,7 @@ class BenchSpmmCommandTest {
     void jsonFollowsTheContract() {
         CommandLineRun run = CommandLineRun.of("bench", "spmm", "--rows", "40", "--cols", "50", "--sparsity", "0.8",
             "--n", "17", "--layout", "token-major", "--activation", "silu", "--threads", "2", "--rounds", "2",
-            "--seed", "9", "--backend", "vector,scalar,cuda", "--peers", "mkl", "--json");
+            "--seed", "9", "--backend", "vector,scalar,cuda", "--dense", "--peers", "mkl", "--json");
         assertThat(run.code()).as(run.err()).isZero();
         assertThat(run.out().lines()).hasSize(1);
         JsonObject json = JsonParser.parseString(run.out()).getAsJsonObject();
@@ -29,14 +29,17 @@ class BenchSpmmCommandTest {
         assertThat(json.get("op").getAsString()).isEqualTo("spmm");
         JsonObject describes = json.getAsJsonObject("case");
         assertThat(describes.keySet()).containsExactly("rows", "cols", "n", "dtype", "layout", "activation",
-            "backend", "peers", "threads", "rounds", "seed", "working_sets", "nnz", "sparsity");
+            "dense", "backend", "peers", "threads", "rounds", "seed", "working_sets", "nnz", "sparsity");
         assertThat(describes.get("nnz").getAsLong()).isEqualTo(400);
         assertThat(describes.get("sparsity").getAsDouble()).isEqualTo(0.8);
         assertThat(describes.get("layout").getAsString()).isEqualTo("token-major");
         JsonArray results = json.getAsJsonArray("results");
         assertThat(results).extracting(r -> r.getAsJsonObject().get("name").getAsString())
-            .containsExactly("filigree/vector", "filigree/scalar", "filigree/cuda", "mkl-dense", "mkl-sparse");
-        for (int i = 0; i < 2; i++) {
+            .containsExactly("filigree/vector", "filigree/scalar", "filigree/cuda", "filigree/dense", "mkl-dense",
+                "mkl-sparse");
+        assertThat(results.get(0).getAsJsonObject().get("kernel").getAsString()).isEqualTo("spmm_csr_f32_vector");
+        assertThat(results.get(3).getAsJsonObject().get("kernel").getAsString()).startsWith("gemm_packed_f32_");
+        for (int i : new int[] {0, 1, 3}) {
             JsonObject result = results.get(i).getAsJsonObject();
             assertThat(result.keySet()).containsExactly("name", "median_ms", "min_ms", "rounds", "gflops", "gbps",
                 "max_rel_err", "pack_ms", "packed_bytes", "resident_bytes", "kernel");
@@ -48,7 +51,7 @@ class BenchSpmmCommandTest {
                 .isEqualTo(result.get("packed_bytes").getAsLong() + 4 * 17 * (40 + 50));
         }
         assertThat(results.get(2).getAsJsonObject().keySet()).containsExactly("name", "error");
-        for (int i = 3; i < 5; i++) {
+        for (int i = 4; i < 6; i++) {
             // Peers have figures in a build that has them in it, and otherwise a reason.
             JsonObject peer = results.get(i).getAsJsonObject();
             assertThat(peer.has("error")).isEqualTo(System.getProperty(PeerPool.NATIVES) == null);

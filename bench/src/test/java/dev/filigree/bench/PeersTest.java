@@ -24,7 +24,8 @@ class PeersTest {
 
     private static List<ContenderResult> compare(SpmmProblem problem, int threads, String... peers) {
         try (Workers team = Workers.of(threads); PeerPool pool = new PeerPool(threads)) {
-            return SpmmComparison.run(problem, List.of(Backend.SCALAR), List.of(peers), pool, team, BRIEF, () -> {})
+            return SpmmComparison.run(problem,
+                new SpmmEntrants(List.of(Backend.SCALAR), false, List.of(peers), pool), team, BRIEF, () -> {})
                 .results();
         }
     }
@@ -64,7 +65,8 @@ class PeersTest {
         try (Workers team = Workers.of(1); PeerPool pool = new PeerPool(1)) {
             for (String peer : List.of("fake-crashing", "fake-right")) {
                 List<ContenderResult> results =
-                    SpmmComparison.run(problem, List.of(), List.of(peer), pool, team, BRIEF, () -> {}).results();
+                    SpmmComparison.run(problem, new SpmmEntrants(List.of(), false, List.of(peer), pool), team, BRIEF,
+                        () -> {}).results();
                 if (peer.equals("fake-crashing")) {
                     assertThat(error(results.getFirst()))
                         .startsWith("its process ended with code 3").contains("the reason why");

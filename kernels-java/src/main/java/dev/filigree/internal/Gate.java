@@ -22,6 +22,7 @@ public final class Gate {
         private Visit() {}
     }
 
+    private static final long WAIT_NANOS = 50_000;
     private static final VarHandle INSIDE;
     private static final VarHandle CLOSED;
 
@@ -36,7 +37,9 @@ public final class Gate {
     }
 
     private final String what;
+    private final Object exclusive = new Object();
     private volatile boolean closed;
+    private volatile boolean held;
     private volatile Visit[] visits = {new Visit()};
 
     /**
@@ -49,18 +52,44 @@ public final class Gate {
     }
 
     /**
-     * Enters; the caller leaves by setting {@link Visit#inside} to false, in a {@code finally}.
+     * Enters, after whoever is {@linkplain #alone alone} inside; the caller leaves by setting {@link Visit#inside} to
+     * false, in a {@code finally}.
      *
      * @throws IllegalStateException if the gate is closed
      */
     public Visit enter() {
-        Visit visit = claim();
-        // Asked after entering: whoever closes sees this visit, or this visit sees that it is closed.
-        if (closed) {
+        while (true) {
+            Visit visit = claim();
+            // Asked after entering: whoever closes or holds the gate sees this visit, or this visit sees that.
+            if (!closed && !held) {
+                return visit;
+            }
             visit.inside = false;
-            throw new IllegalStateException(what + " is closed");
+            if (closed) {
+                throw new IllegalStateException(what + " is closed");
+            }
+            LockSupport.parkNanos(this, WAIT_NANOS);
         }
-        return visit;
+    }
+
+    /**
+     * Waits until all have left, then acts while nobody else is inside.
+     *
+     * @throws IllegalStateException if the gate is closed
+     */
+    public void alone(Runnable action) {
+        synchronized (exclusive) {
+            if (closed) {
+                throw new IllegalStateException(what + " is closed");
+            }
+            held = true;
+            try {
+                awaitEmpty();
+                action.run();
+            } finally {
+                held = false;
+            }
+        }
     }
 
     private Visit claim() {
@@ -90,17 +119,24 @@ public final class Gate {
         if (!CLOSED.compareAndSet(this, false, true)) {
             return false;
         }
+        // Whoever is alone inside leaves first.
+        synchronized (exclusive) {
+            awaitEmpty();
+        }
+        return true;
+    }
+
+    private void awaitEmpty() {
         boolean interrupted = false;
         for (Visit visit : visits) {
             while (visit.inside) {
-                LockSupport.parkNanos(this, 50_000);
+                LockSupport.parkNanos(this, WAIT_NANOS);
                 interrupted |= Thread.interrupted();
             }
         }
         if (interrupted) {
             Thread.currentThread().interrupt();
         }
-        return true;
     }
 
     /** Whether {@link #close()} was called. */

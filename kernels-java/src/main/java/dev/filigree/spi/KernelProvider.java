@@ -27,6 +27,11 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
+    /** GEMM in f32 on host operands, where the backend has it: the dense path of plans that gain nothing from zeros. */
+    default Optional<GemmKernel> gemmF32() {
+        return Optional.empty();
+    }
+
     /** SpMM in f32 on a device, where the backend is one. */
     default Optional<SpmmDeviceKernel> spmmF32OnDevice() {
         return Optional.empty();

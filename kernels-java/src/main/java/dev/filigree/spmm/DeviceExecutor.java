@@ -5,6 +5,7 @@ import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.spi.Device;
 import dev.filigree.spi.SpmmDeviceKernel;
+import dev.filigree.spi.SpmmFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
@@ -116,6 +117,17 @@ final class DeviceExecutor implements Executor {
 
     private void launch(Stream target, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
         kernel.launch(packed, b.data(), b.rowStride(), c.data(), c.rowStride(), n, alpha, beta, target);
+    }
+
+    @Override
+    public void update(MemorySegment values) {
+        submittedTo.forEach(Stream::synchronize);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment onHost = arena.allocate(packed.byteSize(), SpmmFormat.ALIGNMENT);
+            device.memory().copyToHost(packed, onHost);
+            SpmmPacker.update(onHost, values);
+            device.memory().copyFromHost(onHost, packed);
+        }
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.internal.Operands;
+import java.lang.foreign.MemorySegment;
 
 /** Runs a packed matrix somewhere; owns what it needs for that. */
 sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExecutor {
@@ -33,6 +34,9 @@ sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExec
      * @throws IllegalArgumentException if the operands are not in the device's memory
      */
     void runAsync(Stream stream, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n);
+
+    /** Overwrites the matrix's values, in the order of the CSR matrix; no run is in progress on the host. */
+    void update(MemorySegment values);
 
     @Override
     void close();

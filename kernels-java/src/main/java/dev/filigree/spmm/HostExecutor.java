@@ -4,6 +4,7 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
 import dev.filigree.Workers;
+import dev.filigree.internal.FiniteScan;
 import dev.filigree.internal.Operands;
 import dev.filigree.internal.Pool;
 import dev.filigree.internal.Scratch;
@@ -12,16 +13,25 @@ import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Runs on the host's cores: shares the work items of a packed matrix among a worker team. */
+/**
+ * Runs on the host's cores: shares the work items of a packed matrix among a worker team.
+ *
+ * <p>Where the plan has a dense form of its matrix too, runs take that, unless it would show: a zero that is
+ * multiplied turns an infinity into a NaN, one that is not stored does not. So unless every element is stored, the
+ * input is looked through first, and one that is not finite goes to the sparse form.
+ */
 final class HostExecutor implements Executor {
 
     /** Useful operations below which waking the team costs more than it saves: about 20 microseconds of one core. */
     private static final double MIN_SHARED_FLOPS = 1e6;
+    /** What a float of a scan costs, in operations. */
+    private static final double FLOPS_PER_SCANNED_FLOAT = 16;
     /** Heap operands go through staging buffers of about this size, so that they stay in the cache. */
     private static final long STAGING_BYTES = 4L << 20;
 
     private final SpmmKernel kernel;
     private final MemorySegment packed;
+    private final DenseForm dense;
     private final Arena arena;
     private final boolean tokenMajor;
     private final Workers workers;
@@ -34,9 +44,12 @@ final class HostExecutor implements Executor {
     private final long scratchBytes;
     private final Pool<Call> calls = new Pool<>();
 
-    HostExecutor(SpmmKernel kernel, MemorySegment packed, Arena arena, Layout layout, Workers workers) {
+    /** Takes ownership of the arena; {@code dense} may be null. */
+    HostExecutor(SpmmKernel kernel, MemorySegment packed, DenseForm dense, Arena arena, Layout layout,
+            Workers workers) {
         this.kernel = kernel;
         this.packed = packed;
+        this.dense = dense;
         this.arena = arena;
         this.workers = workers;
         tokenMajor = layout == Layout.TOKEN_MAJOR;
@@ -126,10 +139,21 @@ final class HostExecutor implements Executor {
     }
 
     @Override
+    public void update(MemorySegment values) {
+        SpmmPacker.update(packed, values);
+        if (dense != null) {
+            dense.update(values);
+        }
+    }
+
+    @Override
     public void close() {
         calls.drain();
         arena.close();
     }
+
+    /** What a team is at. */
+    private enum Work { SCAN, DENSE, SPARSE }
 
     /** The operands of one run; pooled, so that a warm run allocates nothing. */
     private final class Call implements Workers.Task, AutoCloseable {
@@ -144,7 +168,11 @@ final class HostExecutor implements Executor {
         private float alpha;
         private float beta;
         private MemorySegment partials;
+        private Work work;
         private long firstItem;
+        private long scanWidth;
+        /** Whether no member has found a float of the input that is not finite. */
+        private volatile boolean finite;
 
         void bind(MemorySegment newB, long newBStride, MemorySegment newC, long newCStride) {
             b = newB;
@@ -155,28 +183,66 @@ final class HostExecutor implements Executor {
 
         void execute(int columns) {
             n = columns;
-            partials = partialCount == 0 ? MemorySegment.NULL
-                : partialSums.atLeast(Float.BYTES * partialCount * SpmmFormat.partialStride(columns));
-            long panels = SpmmFormat.panels(columns);
-            boolean shared = 2.0 * nnz * columns >= MIN_SHARED_FLOPS
-                && !(Operands.isConfined(b) || Operands.isConfined(c));
-            runItems(0, panels * chunkCount, shared);
-            runItems(panels * chunkCount, panels * splitCount, shared);
+            if (dense != null && (dense.complete() || inputIsFinite())) {
+                work = Work.DENSE;
+                runItems(0, SpmmFormat.panels(n) * dense.chunkCount(), dense.scratchBytes(), isShared(dense.flops(n)));
+            } else {
+                work = Work.SPARSE;
+                partials = partialCount == 0 ? MemorySegment.NULL
+                    : partialSums.atLeast(Float.BYTES * partialCount * SpmmFormat.partialStride(n));
+                long panels = SpmmFormat.panels(n);
+                boolean shared = isShared(2.0 * nnz * n);
+                runItems(0, panels * chunkCount, scratchBytes, shared);
+                runItems(panels * chunkCount, panels * splitCount, scratchBytes, shared);
+            }
         }
 
-        private void runItems(long first, long count, boolean shared) {
+        private boolean isShared(double flops) {
+            return flops >= MIN_SHARED_FLOPS && !(Operands.isConfined(b) || Operands.isConfined(c));
+        }
+
+        private boolean inputIsFinite() {
+            long inputRows = tokenMajor ? n : cols;
+            long width = tokenMajor ? cols : n;
+            if (bStride == width) {
+                // One long row.
+                width *= inputRows;
+                inputRows = Math.min(1, inputRows);
+            }
+            scanWidth = width;
+            finite = true;
+            work = Work.SCAN;
+            runItems(0, inputRows * FiniteScan.pieces(width), FiniteScan.SCRATCH_BYTES,
+                isShared(FLOPS_PER_SCANNED_FLOAT * inputRows * width));
+            return finite;
+        }
+
+        private void runItems(long first, long count, long scratch, boolean shared) {
             firstItem = first;
             if (shared) {
-                workers.run(count, scratchBytes, this);
+                workers.run(count, scratch, this);
             } else {
-                workers.runAlone(count, scratchBytes, this);
+                workers.runAlone(count, scratch, this);
             }
         }
 
         @Override
         public void run(long begin, long end, MemorySegment scratch) {
-            kernel.run(packed, b, bStride, c, cStride, n, alpha, beta, partials, firstItem + begin,
-                firstItem + end, scratch);
+            long from = firstItem + begin;
+            long to = firstItem + end;
+            switch (work) {
+                case SPARSE ->
+                    kernel.run(packed, b, bStride, c, cStride, n, alpha, beta, partials, from, to, scratch);
+                case DENSE -> dense.kernel().run(
+                    dense.packed(), b, bStride, c, cStride, n, alpha, beta, from, to, scratch);
+                case SCAN -> {
+                    for (long item = from; item < to && finite; item++) {
+                        if (!FiniteScan.isFinite(b, bStride, scanWidth, item, scratch)) {
+                            finite = false;
+                        }
+                    }
+                }
+            }
         }
 
         /** Lets go of the caller's memory. */

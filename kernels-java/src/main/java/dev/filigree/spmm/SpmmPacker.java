@@ -45,6 +45,7 @@ final class SpmmPacker {
     private final CsrMatrix a;
     private final Layout layout;
     private final int typicalN;
+    private final int givenDepth;
     private final MemorySegment offsets;
     private final MemorySegment columns;
     private final MemorySegment values;
@@ -56,10 +57,11 @@ final class SpmmPacker {
     private long blockCount;
     private int tiling;
 
-    private SpmmPacker(CsrMatrix a, Layout layout, int typicalN) {
+    private SpmmPacker(CsrMatrix a, Layout layout, int typicalN, int givenDepth) {
         this.a = a;
         this.layout = layout;
         this.typicalN = typicalN;
+        this.givenDepth = givenDepth;
         offsets = a.rowOffsets();
         columns = a.columns();
         values = a.values();
@@ -70,14 +72,15 @@ final class SpmmPacker {
      * Packs a matrix.
      *
      * @param typicalN columns of B, or tokens, for which the blocks are chosen
+     * @param givenDepth columns of A in a block, or 0 to estimate what is best
      * @param bias one value a row, or null
      * @param arena owns the result
      * @param beforeFill sees the untouched memory, to advise the operating system on it
      * @throws IllegalArgumentException if the matrix has more virtual rows than an int can count
      */
-    static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
-        SpmmPacker packer = new SpmmPacker(a, layout, typicalN);
+    static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int givenDepth, int activation, float[] bias,
+            Arena arena, Consumer<MemorySegment> beforeFill) {
+        SpmmPacker packer = new SpmmPacker(a, layout, typicalN, givenDepth);
         packer.countVirtualRows();
         packer.chooseBlocks();
         return packer.write(activation, bias, arena, beforeFill);
@@ -105,6 +108,14 @@ final class SpmmPacker {
                 }
             }
         }
+    }
+
+    /** The columns of A in a block that {@link #pack} would choose by itself. */
+    static int estimatedDepth(CsrMatrix a, Layout layout, int typicalN) {
+        SpmmPacker packer = new SpmmPacker(a, layout, typicalN, 0);
+        packer.countVirtualRows();
+        packer.chooseBlocks();
+        return (int) Math.max(1, packer.blockDepth);
     }
 
     private long rowLength(int row) {
@@ -140,9 +151,7 @@ final class SpmmPacker {
             return;
         }
         double rowNonzeros = (double) a.nnz() / Math.max(1, virtualRows);
-        long tileRowBytes = (long) Float.BYTES * Math.min(PANEL, typicalN);
-        double wanted = ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * k;
-        long depth = Math.clamp((long) wanted, MIN_TILE_BYTES / tileRowBytes, MAX_TILE_BYTES / tileRowBytes);
+        long depth = givenDepth > 0 ? givenDepth : estimatedDepth(rowNonzeros);
         long blocks = Math.ceilDiv(k, depth);
         // Each block costs every row a start in the table and a pass over its accumulators.
         long worthwhile = Math.max(1, (long) (rowNonzeros / MIN_ROW_NONZEROS_IN_BLOCK));
@@ -160,6 +169,12 @@ final class SpmmPacker {
         }
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
+    }
+
+    private long estimatedDepth(double rowNonzeros) {
+        long tileRowBytes = (long) Float.BYTES * Math.min(PANEL, typicalN);
+        double wanted = ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * a.cols();
+        return Math.clamp((long) wanted, MIN_TILE_BYTES / tileRowBytes, MAX_TILE_BYTES / tileRowBytes);
     }
 
     private MemorySegment write(int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {

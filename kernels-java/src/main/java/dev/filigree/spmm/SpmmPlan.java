@@ -3,13 +3,15 @@ package dev.filigree.spmm;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.PlanExplanation;
-import dev.filigree.Refusal;
+import dev.filigree.PlanExplanation.Candidate;
 import dev.filigree.Stream;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.internal.Gate;
+import dev.filigree.internal.GemmPacker;
 import dev.filigree.internal.LeakReport;
 import dev.filigree.internal.Telemetry;
 import dev.filigree.spi.Backends;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmDeviceKernel;
 import dev.filigree.spi.SpmmFormat;
@@ -20,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * A sparse matrix A (M x K, f32), packed for one kernel, ready to be multiplied with many dense operands:
@@ -33,7 +36,11 @@ import java.util.Optional;
  * meets its operand, so it cannot turn an infinity into a NaN. With {@code beta = 0} the output is not read. The
  * result of a run has the same bits on every host backend and for every team size.
  *
- * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says.
+ * <p>A matrix with few zeros is kept as a dense one too, and runs multiply that wherever it makes no difference:
+ * {@link SpmmOptions#fallbackDense} has a say, {@link #explain()} tells.
+ *
+ * <p>Thread-safe, and immutable but for {@link #update}: runs may overlap, and share the worker team as
+ * {@link dev.filigree.Workers} says.
  * Warm runs allocate nothing. {@link #close()} gives the packed matrix back.
  */
 public final class SpmmPlan implements AutoCloseable {
@@ -65,16 +72,31 @@ public final class SpmmPlan implements AutoCloseable {
     static SpmmPlan create(CsrMatrix a, SpmmOptions options) {
         Objects.requireNonNull(a, "a");
         Objects.requireNonNull(options, "options");
-        return create(a, options, Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf));
+        Backends.Selection<Offer> selection = select(options);
+        return create(a, options, selection, tuned(a, options, selection.provider().backend()));
+    }
+
+    /** Packed by a given choice, on the backend that the options lead to. */
+    static SpmmPlan create(CsrMatrix a, SpmmOptions options, SpmmTuning.Choice choice) {
+        return create(a, options, select(options), Optional.of(choice));
+    }
+
+    private static Backends.Selection<Offer> select(SpmmOptions options) {
+        return Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf);
+    }
+
+    private static Optional<SpmmTuning.Choice> tuned(CsrMatrix a, SpmmOptions options, Backend backend) {
+        return options.tuning().flatMap(tuning -> tuning.find(SpmmTuner.problem(a, options, backend)));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static SpmmPlan create(CsrMatrix a, SpmmOptions options, KernelProvider provider) {
         return create(a, options,
-            new Backends.Selection<>(provider, kernelOf(provider).orElseThrow(), List.of()));
+            new Backends.Selection<>(provider, kernelOf(provider).orElseThrow(), List.of()), Optional.empty());
     }
 
-    private static SpmmPlan create(CsrMatrix a, SpmmOptions options, Backends.Selection<Offer> selection) {
+    private static SpmmPlan create(CsrMatrix a, SpmmOptions options, Backends.Selection<Offer> selection,
+            Optional<SpmmTuning.Choice> choice) {
         float[] bias = options.bias().orElse(null);
         if (bias != null && bias.length != a.rows()) {
             throw new IllegalArgumentException(
@@ -86,15 +108,17 @@ public final class SpmmPlan implements AutoCloseable {
         Arena arena = Arena.ofShared();
         Executor executor = null;
         try {
+            Consumer<MemorySegment> beforeFill = memory -> {
+                if (memory.byteSize() >= HUGE_PAGE_BYTES) {
+                    provider.adviseHugePages(memory);
+                }
+            };
             MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.typicalN(),
-                options.activation().code(), bias, arena, memory -> {
-                    if (memory.byteSize() >= HUGE_PAGE_BYTES) {
-                        provider.adviseHugePages(memory);
-                    }
-                });
-            PlanExplanation explanation = explain(a, options.layout(), packed, provider.backend(),
-                selection.kernel().id(), selection.passedOver());
-            executor = selection.kernel().executor(packed, arena, options);
+                choice.map(SpmmTuning.Choice::tileRows).orElse(0), options.activation().code(), bias, arena, beforeFill);
+            DenseForm dense = wantsDense(a, options.fallbackDense(), choice)
+                ? denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill) : null;
+            PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);
+            executor = selection.kernel().executor(packed, dense, arena, options);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
             return new SpmmPlan(a, options.layout(), executor, explanation);
         } catch (Throwable t) {
@@ -107,23 +131,46 @@ public final class SpmmPlan implements AutoCloseable {
         }
     }
 
+    private static boolean wantsDense(CsrMatrix a, FallbackDense fallback, Optional<SpmmTuning.Choice> choice) {
+        return switch (fallback) {
+            case NEVER -> false;
+            case WHEN_FASTER -> choice.map(SpmmTuning.Choice::dense)
+                .orElseGet(() -> DenseEstimate.of(a).denseIsFaster());
+            case ALWAYS -> true;
+        };
+    }
+
+    /** Null where the backend has no dense kernel. */
+    private static DenseForm denseForm(CsrMatrix a, SpmmOptions options, float[] bias, Optional<GemmKernel> kernel,
+            Arena arena, Consumer<MemorySegment> beforeFill) {
+        if (kernel.isEmpty()) {
+            return null;
+        }
+        MemorySegment packed = GemmPacker.pack(
+            a, options.layout().code(), options.activation().code(), bias, arena, beforeFill);
+        return new DenseForm(a, kernel.get(), packed);
+    }
+
     /** What a backend offers: a kernel on the host or on a device. */
     private sealed interface Offer {
         String id();
 
-        /** Takes ownership of the arena unless it throws. */
-        Executor executor(MemorySegment packed, Arena arena, SpmmOptions options);
+        /** The dense kernel beside it. */
+        Optional<GemmKernel> gemm();
+
+        /** Takes ownership of the arena unless it throws; {@code dense} may be null. */
+        Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options);
     }
 
-    private record HostOffer(SpmmKernel kernel) implements Offer {
+    private record HostOffer(SpmmKernel kernel, Optional<GemmKernel> gemm) implements Offer {
         @Override
         public String id() {
             return kernel.id();
         }
 
         @Override
-        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
-            return new HostExecutor(kernel, packed, arena, options.layout(), options.workers());
+        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
+            return new HostExecutor(kernel, packed, dense, arena, options.layout(), options.workers());
         }
     }
 
@@ -134,7 +181,12 @@ public final class SpmmPlan implements AutoCloseable {
         }
 
         @Override
-        public Executor executor(MemorySegment packed, Arena arena, SpmmOptions options) {
+        public Optional<GemmKernel> gemm() {
+            return Optional.empty();
+        }
+
+        @Override
+        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
             Executor onDevice = new DeviceExecutor(kernel, packed);
             arena.close();
             return onDevice;
@@ -142,12 +194,12 @@ public final class SpmmPlan implements AutoCloseable {
     }
 
     private static Optional<Offer> kernelOf(KernelProvider provider) {
-        Optional<Offer> host = provider.spmmF32().map(HostOffer::new);
+        Optional<Offer> host = provider.spmmF32().map(kernel -> new HostOffer(kernel, provider.gemmF32()));
         return host.or(() -> provider.spmmF32OnDevice().map(DeviceOffer::new));
     }
 
-    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, Backend backend,
-            String kernel, List<Refusal> refusals) {
+    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, DenseForm dense,
+            Backends.Selection<Offer> selection) {
         long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
         String format = "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
             + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
@@ -155,9 +207,24 @@ public final class SpmmPlan implements AutoCloseable {
             + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
             + tiling(packed) + ", "
             + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
-        return new PlanExplanation(OPERATION, backend, kernel, format, packed.byteSize(),
-            SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES), 2.0 * a.nnz(),
-            (double) Float.BYTES * ((double) a.rows() + a.cols()), refusals);
+        Offer offer = selection.kernel();
+        String kernel = offer.id();
+        long packedBytes = packed.byteSize();
+        long scratchBytes = SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES);
+        if (dense != null) {
+            kernel = dense.kernel().id();
+            packedBytes += dense.packed().byteSize();
+            scratchBytes = Math.max(scratchBytes, dense.scratchBytes());
+            format = dense.describe() + (dense.complete() ? "; unused: " : "; for inputs that are not finite: ")
+                + format;
+        }
+        DenseEstimate estimate = DenseEstimate.of(a);
+        List<Candidate> candidates = offer.gemm().map(gemm -> List.of(
+            new Candidate(offer.id(), estimate.sparseNanos()),
+            new Candidate(gemm.id(), estimate.denseNanos()))).orElse(List.of());
+        return new PlanExplanation(OPERATION, selection.provider().backend(), kernel, format, packedBytes,
+            scratchBytes, 2.0 * a.nnz(), (double) Float.BYTES * ((double) a.rows() + a.cols()), candidates,
+            selection.passedOver());
     }
 
     private static String tiling(MemorySegment packed) {
@@ -254,6 +321,41 @@ public final class SpmmPlan implements AutoCloseable {
     /** The stored elements of A. */
     public long nnz() {
         return nnz;
+    }
+
+    /**
+     * Overwrites the values of the stored elements; the pattern stays. Waits for the runs in progress, and those that
+     * begin meanwhile wait for it.
+     *
+     * @param values one for each stored element, in the order of the CSR matrix that was planned: row by row, by column
+     * @throws IllegalArgumentException if there are not as many as stored elements; nothing is changed then
+     * @throws IllegalStateException if the plan is closed
+     */
+    public void update(float[] values) {
+        update(MemorySegment.ofArray(values));
+    }
+
+    /**
+     * Overwrites the values of the stored elements; the pattern stays. Waits for the runs in progress, and those that
+     * begin meanwhile wait for it.
+     *
+     * @param values f32, one for each stored element, in the order of the CSR matrix that was planned: row by row, by
+     *     column; on the heap or native, of any alignment
+     * @throws IllegalArgumentException if its size is not that of as many floats as stored elements; nothing is changed
+     *     then
+     * @throws IllegalStateException if the plan is closed, or the values' arena is
+     */
+    public void update(MemorySegment values) {
+        if (values.byteSize() != Float.BYTES * nnz) {
+            throw new IllegalArgumentException("values has " + values.byteSize() + " bytes, the plan's " + nnz
+                + " stored elements need " + Float.BYTES * nnz);
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            // Copied first: an arena that is closed on the way leaves the plan as it was.
+            MemorySegment copy = arena.allocate(Math.max(1, values.byteSize()), Float.BYTES);
+            MemorySegment.copy(values, 0, copy, 0, values.byteSize());
+            gate.alone(() -> executor.update(copy));
+        }
     }
 
     /** How the dense operands lie in memory. */

@@ -17,6 +17,6 @@ public final class PlanAccess {
 
     /** The packed form of a matrix. */
     public static MemorySegment pack(CsrMatrix a, Layout layout, Arena arena) {
-        return SpmmPacker.pack(a, layout, 128, 0, null, arena, memory -> {});
+        return SpmmPacker.pack(a, layout, 128, 0, 0, null, arena, memory -> {});
     }
 }

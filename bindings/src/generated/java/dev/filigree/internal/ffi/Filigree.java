@@ -40,6 +40,24 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_SPMM_PANEL() {
         return FILIGREE_SPMM_PANEL;
     }
+    private static final int FILIGREE_GEMM_PANEL = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_GEMM_PANEL 64
+     * }
+     */
+    public static int FILIGREE_GEMM_PANEL() {
+        return FILIGREE_GEMM_PANEL;
+    }
+    private static final int FILIGREE_GEMM_MICRO_ROWS = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_GEMM_MICRO_ROWS 6
+     * }
+     */
+    public static int FILIGREE_GEMM_MICRO_ROWS() {
+        return FILIGREE_GEMM_MICRO_ROWS;
+    }
     private static final int FILIGREE_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -716,6 +734,76 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_gemm_packed_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_FLOAT,
+            Filigree.C_FLOAT,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_gemm_packed_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_gemm_packed_f32_avx512$descriptor() {
+        return filigree_gemm_packed_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_gemm_packed_f32_avx512$handle() {
+        return filigree_gemm_packed_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_gemm_packed_f32_avx512$address() {
+        return filigree_gemm_packed_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_gemm_packed_f32_avx512(MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_gemm_packed_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_gemm_packed_f32_avx512", a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_ATTENTION_LANES = (int)16L;
     /**
      * {@snippet lang=c :
@@ -840,6 +928,15 @@ public class Filigree extends Filigree$shared {
      */
     public static long FILIGREE_SPMM_MAGIC() {
         return FILIGREE_SPMM_MAGIC;
+    }
+    private static final long FILIGREE_GEMM_MAGIC = 3561623162613886054L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_GEMM_MAGIC 3561623162613886054
+     * }
+     */
+    public static long FILIGREE_GEMM_MAGIC() {
+        return FILIGREE_GEMM_MAGIC;
     }
     private static final long FILIGREE_ATTENTION_MAGIC = 3561912398495837286L;
     /**

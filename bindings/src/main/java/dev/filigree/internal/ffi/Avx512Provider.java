@@ -4,12 +4,14 @@ import dev.filigree.Backend;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.AttentionKernel;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** The native kernels for AVX-512 and its extensions, from {@code libfiligree.so}. */
 public final class Avx512Provider implements KernelProvider {
@@ -17,13 +19,18 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
-    private final Optional<SpmmKernel> spmm =
-        has(NativeSpmm.ID) ? Optional.of(new NativeSpmm()) : Optional.empty();
-    private final Optional<AttentionKernel> attention =
-        has(NativeAttention.ID) ? Optional.of(new NativeAttention()) : Optional.empty();
+    private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
+    private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
+    private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
 
     /** Created by the service loader. */
     public Avx512Provider() {}
+
+    /** Empty when the processor cannot run it. */
+    private <K> Optional<K> bind(String id, Supplier<K> kernel) {
+        return kernels.stream().anyMatch(listed -> listed.id().equals(id))
+            ? Optional.of(kernel.get()) : Optional.empty();
+    }
 
     private static Optional<Refusal> lookForRefusal() {
         return switch (NativeLibrary.cpu()) {
@@ -39,10 +46,6 @@ public final class Avx512Provider implements KernelProvider {
             // Creating a provider must not fail; a plan meets the same error elsewhere.
             return Optional.of(new Refusal(Backend.AVX512, e.getMessage(), "correct the property"));
         }
-    }
-
-    private boolean has(String id) {
-        return kernels.stream().anyMatch(kernel -> kernel.id().equals(id));
     }
 
     @Override
@@ -63,6 +66,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return spmm;
+    }
+
+    @Override
+    public Optional<GemmKernel> gemmF32() {
+        return gemm;
     }
 
     @Override

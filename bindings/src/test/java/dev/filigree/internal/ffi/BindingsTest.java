@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.spi.GemmFormat;
 import dev.filigree.spi.SpmmFormat;
 import java.io.IOException;
 import java.lang.foreign.GroupLayout;
@@ -122,11 +123,34 @@ class BindingsTest {
 
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
-        GroupLayout struct = filigree_spmm_packed.layout();
-        Set<String> notOffsets = Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE", "STAGE_BYTES", "ALIGNMENT", "TAIL",
-            "NO_TILE", "TILE", "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES", "ENTRY_BYTES", "ENTRY_VALUE");
+        assertOffsets(SpmmFormat.class, filigree_spmm_packed.layout(),
+            Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
+                "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES", "ENTRY_BYTES", "ENTRY_VALUE"));
+        assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(filigree_spmm_packed.sizeof());
+        assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
+        assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+        assertThat(SpmmFormat.NO_TILE).isEqualTo(Filigree.FILIGREE_SPMM_NO_TILE());
+        assertThat(SpmmFormat.TILE).isEqualTo(Filigree.FILIGREE_SPMM_TILE());
+        assertThat(SpmmFormat.TILE_OR_IN_PLACE).isEqualTo(Filigree.FILIGREE_SPMM_TILE_OR_IN_PLACE());
+        assertThat(SpmmFormat.ENTRY_BYTES).isEqualTo(filigree_spmm_entry.sizeof());
+        assertThat(SpmmFormat.ENTRY_VALUE).isEqualTo(filigree_spmm_entry.value$offset());
+    }
+
+    @Test
+    void theGemmFormatIsTheHeadersStruct() throws Exception {
+        assertOffsets(GemmFormat.class, filigree_gemm_packed.layout(), Set.of("PANEL", "LANES", "MICRO_ROWS",
+            "FINISH_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES"));
+        assertThat(GemmFormat.HEADER_BYTES).isEqualTo(filigree_gemm_packed.sizeof());
+        assertThat(GemmFormat.PANEL).isEqualTo(Filigree.FILIGREE_GEMM_PANEL());
+        assertThat(GemmFormat.MICRO_ROWS).isEqualTo(Filigree.FILIGREE_GEMM_MICRO_ROWS());
+        assertThat(GemmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_GEMM_MAGIC());
+        // One run shares the panels of both, and one object the codes of layouts.
+        assertThat(GemmFormat.PANEL).isEqualTo(SpmmFormat.PANEL);
+    }
+
+    private static void assertOffsets(Class<?> format, GroupLayout struct, Set<String> notOffsets) throws Exception {
         Map<String, Long> offsets = new TreeMap<>();
-        for (Field field : SpmmFormat.class.getFields()) {
+        for (Field field : format.getFields()) {
             if (!notOffsets.contains(field.getName())) {
                 offsets.put(field.getName().toLowerCase(Locale.ROOT), field.getLong(null));
             }
@@ -143,15 +167,6 @@ class BindingsTest {
                 .isInstanceOf(ValueLayout.OfInt.class));
         assertThat(struct.memberLayouts()).filteredOn(member -> member.byteSize() == Integer.BYTES)
             .hasSize(2);
-
-        assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(struct.byteSize());
-        assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
-        assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
-        assertThat(SpmmFormat.NO_TILE).isEqualTo(Filigree.FILIGREE_SPMM_NO_TILE());
-        assertThat(SpmmFormat.TILE).isEqualTo(Filigree.FILIGREE_SPMM_TILE());
-        assertThat(SpmmFormat.TILE_OR_IN_PLACE).isEqualTo(Filigree.FILIGREE_SPMM_TILE_OR_IN_PLACE());
-        assertThat(SpmmFormat.ENTRY_BYTES).isEqualTo(filigree_spmm_entry.sizeof());
-        assertThat(SpmmFormat.ENTRY_VALUE).isEqualTo(filigree_spmm_entry.value$offset());
     }
 
     @Test

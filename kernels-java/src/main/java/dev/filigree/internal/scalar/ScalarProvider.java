@@ -4,6 +4,7 @@ import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.spi.AttentionKernel;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
@@ -14,6 +15,7 @@ import java.util.Optional;
 public final class ScalarProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmScalar();
+    private final GemmKernel gemm = new GemmScalar();
     private final AttentionKernel attention = new AttentionScalar();
 
     @Override
@@ -29,12 +31,18 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public List<KernelInfo> kernels() {
         return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
+            new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
             new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<GemmKernel> gemmF32() {
+        return Optional.of(gemm);
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.spi.AttentionKernel;
+import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmKernel;
@@ -14,6 +15,7 @@ import java.util.Optional;
 public final class VectorProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmVector();
+    private final GemmKernel gemm = new GemmVector();
     private final AttentionKernel attention = new AttentionVector();
 
     /** Created by name. */
@@ -33,12 +35,18 @@ public final class VectorProvider implements KernelProvider {
     public List<KernelInfo> kernels() {
         String isa = "java-" + Species.F32.vectorBitSize();
         return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
+            new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
             new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE));
     }
 
     @Override
     public Optional<SpmmKernel> spmmF32() {
         return Optional.of(spmm);
+    }
+
+    @Override
+    public Optional<GemmKernel> gemmF32() {
+        return Optional.of(gemm);
     }
 
     @Override

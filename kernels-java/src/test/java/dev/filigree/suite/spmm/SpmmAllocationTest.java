@@ -3,10 +3,12 @@ package dev.filigree.suite.spmm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import dev.filigree.Activation;
 import dev.filigree.Backend;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
@@ -39,7 +41,22 @@ class SpmmAllocationTest {
             assertNothingAllocated(SpmmCase.plain(inPlace, 400, Layout.FEATURE_MAJOR), backend, team);
             assertNothingAllocated(SpmmCase.plain(tiled, 400, Layout.TOKEN_MAJOR), backend, team);
             assertNothingAllocated(new SpmmCase(1, tiled, 400, Layout.FEATURE_MAJOR,
-                dev.filigree.Activation.GELU_ERF, new float[50], 2f, 3f, SpmmCase.Place.HEAP, 0, 0), backend, team);
+                Activation.GELU_ERF, new float[50], 2f, 3f, SpmmCase.Place.HEAP, 0, 0), backend, team);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("backends")
+    void warmDenseRunsAllocateNothing(Backend backend) {
+        // Two blocks of columns and rows that are missing a few elements; both layouts with and without old values.
+        CsrMatrix a = SpmmCase.uniform(1, 20, 270, 0.95);
+        try (Workers team = Workers.of(2)) {
+            for (Layout layout : Layout.values()) {
+                assertNothingAllocated(
+                    SpmmCase.plain(a, 130, layout).dense(FallbackDense.ALWAYS), backend, team);
+                assertNothingAllocated(new SpmmCase(1, a, 130, layout, Activation.SILU, new float[20], 2f, 3f,
+                    SpmmCase.Place.AUTO, 0, 0, FallbackDense.ALWAYS, false), backend, team);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ import dev.filigree.Activation;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.format.CsrMatrix;
+import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Layout;
 import dev.filigree.spmm.SpmmOptions;
 import java.lang.foreign.Arena;
@@ -27,9 +28,19 @@ import java.util.SplittableRandom;
  * @param place where the dense operands live
  * @param inputPadding floats between the rows of the input
  * @param outputPadding floats between the rows of the output
+ * @param dense whether the plan may multiply zeros
+ * @param poisoned whether the input holds infinities and NaNs wherever no stored element meets it
  */
 public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias,
-        float alpha, float beta, Place place, int inputPadding, int outputPadding) {
+        float alpha, float beta, Place place, int inputPadding, int outputPadding, FallbackDense dense,
+        boolean poisoned) {
+
+    /** With a finite input, for plans as they are by default. */
+    public SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias, float alpha,
+            float beta, Place place, int inputPadding, int outputPadding) {
+        this(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding,
+            FallbackDense.WHEN_FASTER, false);
+    }
 
     /** What lies between the rows of an output, and must still lie there afterwards. */
     static final float GAP = 12345.678f;
@@ -75,7 +86,14 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         float beta = random.nextBoolean() ? 0f : (float) random.nextDouble(-2, 2);
         return new SpmmCase(seed, a, n, pick(random, Layout.values()), pick(random, Activation.values()), bias,
             alpha, beta, pick(random, Place.values()), random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
-            random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0);
+            random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0, pick(random, FallbackDense.values()),
+            random.nextInt(4) == 0);
+    }
+
+    /** The same case with another rule for zeros. */
+    public SpmmCase dense(FallbackDense newDense) {
+        return new SpmmCase(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding,
+            newDense, poisoned);
     }
 
     /** A plain case for a given matrix: no bias, no activation, alpha 1, beta 0, packed operands. */
@@ -145,7 +163,8 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
     public SpmmOptions options() {
         // Packed for the width that it runs with, or for one that it does not.
         int typicalN = seed % 3 == 0 ? 1 : seed % 3 == 1 ? Math.max(1, n) : 128;
-        SpmmOptions options = SpmmOptions.defaults().layout(layout).activation(activation).typicalN(typicalN);
+        SpmmOptions options = SpmmOptions.defaults().layout(layout).activation(activation).typicalN(typicalN)
+            .fallbackDense(dense);
         return bias == null ? options : options.bias(bias);
     }
 
@@ -158,7 +177,25 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         // What a kernel must never read between the rows would spoil the result.
         fillGaps(input, Float.NaN);
         fill(input, random);
+        if (poisoned) {
+            poison(input);
+        }
         return input;
+    }
+
+    /** Spoils the rows of B (columns of X) for which A stores nothing. */
+    private void poison(DenseMatrix input) {
+        boolean[] met = new boolean[a.cols()];
+        for (long p = 0; p < a.nnz(); p++) {
+            met[a.columns().getAtIndex(ValueLayout.JAVA_INT, p)] = true;
+        }
+        float[] poisons = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
+        for (int k = 0; k < met.length; k++) {
+            for (int j = k % 3; j < n && !met[k]; j += 3) {
+                boolean tokens = layout == Layout.TOKEN_MAJOR;
+                input.set(tokens ? j : k, tokens ? k : j, poisons[j % 7 % 3]);
+            }
+        }
     }
 
     /** The output before a run: numbers when beta is not 0, otherwise NaN, which a kernel must not read. */
@@ -243,7 +280,8 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
     @Override
     public String toString() {
         return String.format(Locale.ROOT,
-            "seed %d: %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d", seed, a, n, layout,
-            activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding);
+            "seed %d: %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d, dense %s%s", seed, a, n, layout,
+            activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding, dense,
+            poisoned ? ", poisoned" : "");
     }
 }

@@ -1,0 +1,25 @@
+package dev.filigree.bench;
+
+import dev.filigree.Backend;
+import dev.filigree.bench.peer.PeerPool;
+import java.util.List;
+
+/**
+ * Who is compared.
+ *
+ * @param backends our own, their sparse kernels
+ * @param dense whether our dense path takes part, on the best backend
+ * @param peers names of other libraries' contenders
+ * @param pool where those run; may be null without peers
+ */
+record SpmmEntrants(List<Backend> backends, boolean dense, List<String> peers, PeerPool pool) {
+
+    SpmmEntrants {
+        backends = List.copyOf(backends);
+        peers = List.copyOf(peers);
+    }
+
+    static SpmmEntrants of(List<Backend> backends) {
+        return new SpmmEntrants(backends, false, List.of(), null);
+    }
+}

@@ -1,0 +1,137 @@
+package dev.filigree.internal;
+
+import static dev.filigree.spi.GemmFormat.ALIGNMENT;
+import static dev.filigree.spi.GemmFormat.FINISH_ROWS;
+import static dev.filigree.spi.GemmFormat.LANES;
+import static dev.filigree.spi.GemmFormat.MICRO_ROWS;
+import static dev.filigree.spi.GemmFormat.PANEL;
+
+import dev.filigree.format.CsrMatrix;
+import dev.filigree.spi.GemmFormat;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.function.Consumer;
+
+/**
+ * Packs a matrix for the dense kernels of every backend, with a zero for each element that is not stored, as
+ * {@link GemmFormat} describes.
+ */
+public final class GemmPacker {
+
+    /** No work item may hold more than this share of the work, so that a team of any sensible size is even. */
+    private static final int MAX_SHARE = 64;
+    /** Rows of a block of B: 64 KiB a panel, in the second-level cache beside the values that stream by. */
+    private static final long MAX_DEPTH = 256;
+    /**
+     * Accumulators of a pass: 240 KiB where a pass spans several blocks, so that copying a block of B is paid by
+     * many rows; 12 KiB (first level) where it does not.
+     */
+    private static final long PASS_ROWS_BLOCKED = 960;
+    private static final long PASS_ROWS_SINGLE = FINISH_ROWS;
+
+    private GemmPacker() {}
+
+    /**
+     * Packs a matrix.
+     *
+     * @param layout code of the dense operands' layout, as in the header
+     * @param activation code of the activation
+     * @param bias one value a row, or null
+     * @param arena owns the result
+     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @throws IllegalArgumentException if the matrix is too large
+     */
+    public static MemorySegment pack(CsrMatrix a, int layout, int activation, float[] bias, Arena arena,
+            Consumer<MemorySegment> beforeFill) {
+        long paddedRows = GemmFormat.paddedRows(a.rows());
+        long blockCount = Math.ceilDiv(a.cols(), MAX_DEPTH);
+        // Equal blocks: a short last one would pay for its accumulators' round trip with little work.
+        long blockDepth = blockCount == 0 ? 0 : Math.ceilDiv(a.cols(), blockCount);
+        long chunkRows = Math.max(MICRO_ROWS, a.rows() / MAX_SHARE / MICRO_ROWS * MICRO_ROWS);
+        long passRows = Math.min(Math.max(MICRO_ROWS, paddedRows),
+            blockCount > 1 ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE);
+
+        long biasAt = bias == null ? 0 : align(GemmFormat.HEADER_BYTES);
+        long valuesAt = align(bias == null ? GemmFormat.HEADER_BYTES : biasAt + (long) Float.BYTES * a.rows());
+        long bytes;
+        try {
+            long values = Math.multiplyExact(paddedRows, (long) Float.BYTES * a.cols());
+            bytes = Math.addExact(valuesAt + GemmFormat.TAIL, values);
+        } catch (ArithmeticException e) {
+            throw new IllegalArgumentException(a + " is too large to be packed as a dense matrix", e);
+        }
+
+        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
+        beforeFill.accept(packed);
+        set(packed, GemmFormat.MAGIC, GemmFormat.MAGIC_VALUE);
+        set(packed, GemmFormat.BYTES, bytes);
+        set(packed, GemmFormat.ROWS, a.rows());
+        set(packed, GemmFormat.COLS, a.cols());
+        set(packed, GemmFormat.BLOCK_DEPTH, blockDepth);
+        set(packed, GemmFormat.BLOCK_COUNT, blockCount);
+        set(packed, GemmFormat.PASS_ROWS, passRows);
+        set(packed, GemmFormat.CHUNK_ROWS, chunkRows);
+        set(packed, GemmFormat.CHUNK_COUNT, Math.ceilDiv(a.rows(), chunkRows));
+        set(packed, GemmFormat.SCRATCH_BYTES, oldAt(blockDepth, passRows) + FINISH_ROWS * PANEL * Float.BYTES);
+        packed.set(ValueLayout.JAVA_INT, GemmFormat.LAYOUT, layout);
+        packed.set(ValueLayout.JAVA_INT, GemmFormat.ACTIVATION, activation);
+        set(packed, GemmFormat.BIAS, biasAt);
+        set(packed, GemmFormat.VALUES, valuesAt);
+        if (bias != null) {
+            MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
+        }
+        update(a, packed, a.values());
+        return packed;
+    }
+
+    /**
+     * Writes the values of a packed matrix; the zeros stay.
+     *
+     * @param a the pattern
+     * @param values native, one for each stored element of the pattern, in its order
+     */
+    public static void update(CsrMatrix a, MemorySegment packed, MemorySegment values) {
+        long valuesAt = GemmFormat.field(packed, GemmFormat.VALUES);
+        long paddedRows = GemmFormat.paddedRows(a.rows());
+        int blockDepth = (int) GemmFormat.field(packed, GemmFormat.BLOCK_DEPTH);
+        MemorySegment offsets = a.rowOffsets();
+        MemorySegment columns = a.columns();
+        for (int row = 0; row < a.rows(); row++) {
+            long end = offsets.getAtIndex(ValueLayout.JAVA_LONG, row + 1L);
+            long group = row / MICRO_ROWS * MICRO_ROWS;
+            for (long p = offsets.getAtIndex(ValueLayout.JAVA_LONG, row); p < end; p++) {
+                int column = columns.getAtIndex(ValueLayout.JAVA_INT, p);
+                int k = column % blockDepth;
+                int first = column - k;
+                long depth = Math.min(blockDepth, a.cols() - first);
+                long index = first * paddedRows + group * depth + (long) k * MICRO_ROWS + (row - group);
+                packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * index,
+                    values.getAtIndex(ValueLayout.JAVA_FLOAT, p));
+            }
+        }
+    }
+
+    /** Where scratch holds accumulators: after the block of B. */
+    static long accumulatorsAt(long blockDepth) {
+        return blockDepth * PANEL * Float.BYTES;
+    }
+
+    /** Where scratch holds what is about to be transposed, or has been: 16 tokens of a block or finished rows. */
+    static long stageAt(long blockDepth, long passRows) {
+        return accumulatorsAt(blockDepth) + passRows * PANEL * Float.BYTES;
+    }
+
+    /** Where scratch holds what the output held before. */
+    static long oldAt(long blockDepth, long passRows) {
+        return stageAt(blockDepth, passRows) + Math.max(LANES * blockDepth, FINISH_ROWS * PANEL) * Float.BYTES;
+    }
+
+    private static void set(MemorySegment packed, long field, long value) {
+        packed.set(ValueLayout.JAVA_LONG, field, value);
+    }
+
+    private static long align(long at) {
+        return Math.ceilDiv(at, ALIGNMENT) * ALIGNMENT;
+    }
+}

@@ -1,0 +1,31 @@
+package dev.filigree.spi;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * {@code C = activation(alpha * A * B + beta * C + bias)} in f32, all dense, over a range of a packed A's work items:
+ * the Java face of the function in {@code native/include/filigree.h}, which defines items, operands and the order of
+ * sums.
+ *
+ * <p>A kernel is a pure function: it keeps nothing, allocates nothing, starts no threads. The caller has checked
+ * every operand. Calls on disjoint ranges may run at the same time.
+ */
+public interface GemmKernel {
+
+    /** The kernel's id, as in {@link KernelInfo}. */
+    String id();
+
+    /**
+     * Computes work items {@code [begin, end)}.
+     *
+     * @param packed A, see {@link GemmFormat}
+     * @param b native f32, row-major
+     * @param bStride floats from row to row of b
+     * @param c native f32, row-major; written, and read when beta is not 0
+     * @param cStride floats from row to row of c
+     * @param n columns of b and c, or tokens; at least 1
+     * @param scratch native, at least the packed matrix's scratch bytes, 64-byte aligned, for this call alone
+     */
+    void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n, float alpha,
+        float beta, long begin, long end, MemorySegment scratch);
+}
