@@ -214,7 +214,9 @@ public final class AttentionPlan implements AutoCloseable {
         }
     }
 
-    /** The scores that are computed: the mask that was planned, without the keys after a query if the plan is causal. */
+    /**
+     * The scores that are computed: the mask that was planned, without the keys after a query if the plan is causal.
+     */
     public BlockMask mask() {
         return mask;
     }

@@ -11,9 +11,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 
 /**
- * An attention that has seen some of its keys: for each query the largest score, the sum of the weights and the weighted
- * sum of the values. {@link AttentionPlan#accumulate} adds keys to it, {@link #finish} makes the output of all that it
- * has seen.
+ * An attention that has seen some of its keys: for each query the largest score, the sum of the weights and the
+ * weighted sum of the values. {@link AttentionPlan#accumulate} adds keys to it, {@link #finish} makes the output of all
+ * that it has seen.
  *
  * <p>A mask that is cut into passes over ascending ranges of keys, where each cut lies between two steps (128 keys of
  * listed blocks in a row's list, or one block that is larger), gives the same bits as one pass; any other division of

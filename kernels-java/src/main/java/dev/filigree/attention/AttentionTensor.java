@@ -14,8 +14,8 @@ import java.util.Objects;
  * {@code batch * batchStride + head * headStride + row * rowStride + d} elements after the start of a segment. A row is
  * one token of one head; its {@code dim} elements are consecutive. Nothing is copied, and nothing is freed.
  *
- * <p>Off-heap segments are the zero-copy path; heap arrays are copied whole through scratch memory in each run. The view
- * is immutable and thread-safe; the elements follow the rules of the segment's arena.
+ * <p>Off-heap segments are the zero-copy path; heap arrays are copied whole through scratch memory in each run. The
+ * view is immutable and thread-safe; the elements follow the rules of the segment's arena.
  */
 public final class AttentionTensor {
 
@@ -102,8 +102,8 @@ public final class AttentionTensor {
     }
 
     /**
-     * Views elements that lie any distances apart; the segment may end with the last element. Elements of an output must
-     * not coincide, those of an input may: stride 0 repeats.
+     * Views elements that lie any distances apart; the segment may end with the last element. Elements of an output
+     * must not coincide, those of an input may: stride 0 repeats.
      *
      * @param data f32, aligned to 4 bytes
      * @throws IllegalArgumentException if a size is less than 1, a stride negative, or the segment too short or

@@ -11,7 +11,9 @@ import java.util.BitSet;
 import java.util.Comparator;
 import java.util.stream.IntStream;
 
-/** Packs a mask as {@link AttentionFormat} and {@code filigree.h} say: blocks cut into tiles of rows and units of keys. */
+/**
+ * Packs a mask as {@link AttentionFormat} and {@code filigree.h} say: blocks cut into tiles of rows and units of keys.
+ */
 final class MaskPacker {
 
     private static final int FULL = -1;

@@ -9,7 +9,9 @@ import java.util.Objects;
 /** The checks on the operands of a run; messages name the operand, what it is and what was expected. */
 final class OperandChecks {
 
-    /** Head dimensions are multiples of 8, so that rows keep the alignment of half a vector, up to what scratch holds. */
+    /**
+     * Head dimensions are multiples of 8, so that rows keep the alignment of half a vector, up to what scratch holds.
+     */
     private static final int DIM_STEP = 8;
     private static final int MAX_DIM = 256;
 

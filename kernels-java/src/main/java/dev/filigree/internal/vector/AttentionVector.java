@@ -23,9 +23,10 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Block-sparse attention with the Vector API. Both products hold four rows by two vectors of columns in registers: eight
- * chains of multiply-adds, two a clock, just hide a latency of four. Two more rows would fit the sixteen registers that
- * machines without AVX-512 have, but C2 loads all broadcasts ahead of their use, and would spill sums for them.
+ * Block-sparse attention with the Vector API. Both products hold four rows by two vectors of columns in registers:
+ * eight chains of multiply-adds, two a clock, just hide a latency of four. Two more rows would fit the sixteen
+ * registers that machines without AVX-512 have, but C2 loads all broadcasts ahead of their use, and would spill sums
+ * for them.
  *
  * <p>Lanes are columns: keys in the first product, head dimensions in the second. Nothing is ever added across lanes.
  * {@link SpmmVector} says why each method that holds vectors is a compilation of its own, and why the library's own
@@ -70,7 +71,8 @@ final class AttentionVector extends AttentionWalk {
     // Elements of arrays are no constants: see CallBarrier.
     private static final MethodHandle[] TWO_VECTORS = {productHandle("twoVectors")};
     private static final MethodHandle[] ONE_VECTOR = {productHandle("oneVector")};
-    private static final MethodHandle[] SCALE = {handle("scaleLoop", long.class, int.class, long.class, int.class, float.class)};
+    private static final MethodHandle[] SCALE =
+        {handle("scaleLoop", long.class, int.class, long.class, int.class, float.class)};
     private static final MethodHandle[] DIVIDE = {handle("divideLoop", long.class, int.class, int.class, long.class)};
     private static final MethodHandle[] PANEL =
         {handle("panelLoop", long.class, int.class, long.class, int.class, long.class, int.class)};
@@ -225,14 +227,15 @@ final class AttentionVector extends AttentionWalk {
     }
 
     /** Four rows at a time, by two vectors of columns. */
-    private static void twoVectors(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow, long to,
-            long toRow) {
+    private static void twoVectors(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow,
+            long to, long toRow) {
         for (int r = 0; r < rows; r += ROW_GROUP) {
             fourByTwo(a + r * A1, depth, b, nextPanel, from + r * fromRow, fromRow, to + r * toRow, toRow);
         }
     }
 
-    private static void fourByTwo(long a, int depth, long b, long nextPanel, long from, long fromRow, long to, long toRow) {
+    private static void fourByTwo(
+            long a, int depth, long b, long nextPanel, long from, long fromRow, long to, long toRow) {
         long at = address(from);
         FloatVector c00 = load(at);
         FloatVector c01 = load(at + STEP);
@@ -280,8 +283,8 @@ final class AttentionVector extends AttentionWalk {
     }
 
     /** The last panel of an odd number, where a panel is one vector and there is no next one. */
-    private static void oneVector(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow, long to,
-            long toRow) {
+    private static void oneVector(long a, int rows, int depth, long b, long nextPanel, long from, long fromRow,
+            long to, long toRow) {
         for (int r = 0; r < rows; r += ROW_GROUP) {
             fourByOne(a + r * A1, depth, b, from + r * fromRow, fromRow, to + r * toRow, toRow);
         }
