@@ -151,8 +151,8 @@ typedef struct filigree_spmm_packed {
     int64_t split_count;   /* split rows */
     int64_t partial_count; /* slots: segments of split rows */
     int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: the tile, unless there is none; pass_rows
-                              accumulators and a spare row; with no tile, 32 rows to gather B in and two more for
-                              their entries; token-major, two blocks of 64 x 64 floats to transpose in */
+                              accumulators; two blocks of 64 x 64 floats to transpose or finish in; with no tile, 32
+                              rows to gather B in and two more for their entries */
     int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
                               FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
     int32_t activation;

@@ -2,7 +2,6 @@ package dev.filigree.internal;
 
 import static dev.filigree.spi.GemmFormat.ALIGNMENT;
 import static dev.filigree.spi.GemmFormat.FINISH_ROWS;
-import static dev.filigree.spi.GemmFormat.LANES;
 import static dev.filigree.spi.GemmFormat.MICRO_ROWS;
 import static dev.filigree.spi.GemmFormat.PANEL;
 
@@ -117,14 +116,14 @@ public final class GemmPacker {
         return blockDepth * PANEL * Float.BYTES;
     }
 
-    /** Where scratch holds what is about to be transposed, or has been: 16 tokens of a block or finished rows. */
+    /** Where scratch holds what is about to be transposed, or has been. */
     static long stageAt(long blockDepth, long passRows) {
         return accumulatorsAt(blockDepth) + passRows * PANEL * Float.BYTES;
     }
 
     /** Where scratch holds what the output held before. */
     static long oldAt(long blockDepth, long passRows) {
-        return stageAt(blockDepth, passRows) + Math.max(LANES * blockDepth, FINISH_ROWS * PANEL) * Float.BYTES;
+        return stageAt(blockDepth, passRows) + (long) PANEL * PANEL * Float.BYTES;
     }
 
     private static void set(MemorySegment packed, long field, long value) {

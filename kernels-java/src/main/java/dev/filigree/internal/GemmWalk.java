@@ -1,6 +1,7 @@
 package dev.filigree.internal;
 
 import static dev.filigree.spi.GemmFormat.FINISH_ROWS;
+import static dev.filigree.spi.GemmFormat.LANES;
 import static dev.filigree.spi.GemmFormat.MICRO_ROWS;
 import static dev.filigree.spi.GemmFormat.PANEL;
 import static dev.filigree.spi.GemmFormat.field;
@@ -61,7 +62,7 @@ public abstract class GemmWalk extends PanelWalk implements GemmKernel {
         long biasAt = field(packed, GemmFormat.BIAS);
         long first = (long) panel * PANEL;
         int width = (int) Math.min(PANEL, n - first);
-        int padded = padded(width);
+        int padded = Math.ceilDiv(width, LANES) * LANES;
         for (long row = rowBegin; row < rowEnd; row += passRows) {
             long passEnd = Math.min(rowEnd, row + passRows);
             // Without a block, one of no depth: sums that are empty.
@@ -70,14 +71,14 @@ public abstract class GemmWalk extends PanelWalk implements GemmKernel {
                 int depth = (int) Math.min(blockDepth, field(packed, GemmFormat.COLS) - column);
                 // An only block outlasts the pass.
                 if (blocks > 1 || blocks == 1 && row == rowBegin) {
-                    copyBlock(b, bStride, tokens, first, column, depth, width, scratch, stageAt);
+                    copyBlock(b, bStride, tokens, first, column, depth, width, padded, scratch, stageAt);
                 }
                 multiplyBlock(packed, column, depth, row, passEnd, width, padded, accAt, scratch);
             }
             for (long done = row; done < passEnd; done += FINISH_ROWS) {
                 finishRows(packed, biasAt, activation, (int) done, (int) Math.min(FINISH_ROWS, passEnd - done),
-                    scratch, accAt + (done - row) * padded * Float.BYTES, oldAt, stageAt, c, cStride, tokens, alpha,
-                    beta, first, width);
+                    scratch, accAt + (done - row) * padded * Float.BYTES, padded, oldAt, stageAt, c, cStride, tokens,
+                    alpha, beta, first, width);
             }
         }
     }

@@ -4,7 +4,6 @@ import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
 import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
 import static dev.filigree.spi.SpmmFormat.GATHER_ROWS;
 import static dev.filigree.spi.SpmmFormat.PANEL;
-import static dev.filigree.spi.SpmmFormat.STAGE;
 import static dev.filigree.spi.SpmmFormat.STAGE_BYTES;
 import static dev.filigree.spi.SpmmFormat.field;
 
@@ -15,17 +14,13 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * SpMM over packed CSR in Java: {@code C = act(alpha * A * B + beta * C + bias)}. This class walks panels, passes,
- * blocks and rows as {@code filigree.h} prescribes and moves the caller's operands, by bulk copies alone; a subclass
- * supplies what happens to the numbers, with vectors or without.
+ * blocks and rows as {@code filigree.h} prescribes; a subclass supplies the sums, with vectors or without.
  *
- * <p>Scratch holds the tile (rows of B, as wide as {@link #padded}), then the accumulators of a pass, one spare row,
- * and, as the plan needs them, the rows and entries of a gathered row or two blocks for transposing. Lanes beyond a
- * panel's width hold whatever scratch held: they reach no output.
+ * <p>Scratch holds the tile (rows of B, as wide as {@link #padded}), then the accumulators of a pass, two blocks to
+ * transpose or finish in, and, without a tile, the rows and entries of a gathered row.
  */
-public abstract class SpmmWalk implements SpmmKernel {
+public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
 
-    /** Layout code of the packed format. */
-    private static final int TOKEN_MAJOR = 1;
     private static final long ROW_BYTES = (long) Float.BYTES * PANEL;
 
     /** For subclasses. */
@@ -40,18 +35,6 @@ public abstract class SpmmWalk implements SpmmKernel {
      */
     protected abstract void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows,
         MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
-
-    /**
-     * Finishes accumulators in place: {@code acc = act(alpha * acc (+ beta * old) (+ bias))} for {@code width}
-     * elements; {@code old} is read when beta is not 0, the bias added when {@code biased}. Both rows are in
-     * scratch and padded.
-     */
-    protected abstract void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha,
-        float beta, boolean biased, float bias, int activation);
-
-    /** to[j][i] = from[i][j] for {@code rows x cols} floats of scratch; pitches in bytes. */
-    protected abstract void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols,
-        long toAt, long toPitch);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -90,7 +73,10 @@ public abstract class SpmmWalk implements SpmmKernel {
             long vPass = Math.min(vEnd, v + passRows);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
-                    fillTile(packed, b, bStride, panel, block * depth, width, padded, scratch);
+                    long firstRow = block * depth;
+                    copyBlock(b, bStride, isTokenMajor(packed), (long) panel * PANEL, firstRow,
+                        (int) Math.min(depth, field(packed, SpmmFormat.COLS) - firstRow), width, padded, scratch,
+                        stageAt(packed));
                 }
                 accumulateBlock(packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
             }
@@ -123,7 +109,7 @@ public abstract class SpmmWalk implements SpmmKernel {
     private void gatherAndAccumulate(MemorySegment packed, long begin, long end, MemorySegment b, long bAt,
             long bRowBytes, MemorySegment scratch, int width, int padded, long accAt) {
         long entriesAt = field(packed, SpmmFormat.ENTRIES);
-        long rowsAt = spareAt(packed) + ROW_BYTES;
+        long rowsAt = stageAt(packed) + 2 * STAGE_BYTES;
         long tableAt = rowsAt + GATHER_ROWS * ROW_BYTES;
         long startsAt = tableAt + ROW_BYTES;
         long next = begin;
@@ -143,33 +129,6 @@ public abstract class SpmmWalk implements SpmmKernel {
             accumulate(scratch, tableAt, startsAt, 1, scratch, rowsAt, padded, accAt, next == begin);
             next += count;
         } while (next < end);
-    }
-
-    // ---- the tile
-
-    private void fillTile(MemorySegment packed, MemorySegment b, long bStride, int panel, long firstRow, int width,
-            int padded, MemorySegment scratch) {
-        int depth = (int) Math.min(field(packed, SpmmFormat.BLOCK_DEPTH),
-            field(packed, SpmmFormat.COLS) - firstRow);
-        long pitch = (long) Float.BYTES * padded;
-        if (isTokenMajor(packed)) {
-            fillTileFromTokens(b, Float.BYTES * ((long) panel * PANEL * bStride + firstRow), Float.BYTES * bStride,
-                depth, width, scratch, pitch, stageAt(packed));
-        } else {
-            copyRows(b, Float.BYTES * (firstRow * bStride + (long) panel * PANEL), Float.BYTES * bStride, scratch, 0,
-                pitch, depth, (long) Float.BYTES * width);
-        }
-    }
-
-    /** Tile row k becomes column {@code k} of the panel's tokens, whose rows start at {@code at}. */
-    private void fillTileFromTokens(MemorySegment x, long at, long xRowBytes, int depth, int tokens,
-            MemorySegment scratch, long pitch, long stageAt) {
-        for (int k = 0; k < depth; k += STAGE) {
-            int count = Math.min(STAGE, depth - k);
-            copyRows(x, at + (long) Float.BYTES * k, xRowBytes, scratch, stageAt, STAGE_PITCH, tokens,
-                (long) Float.BYTES * count);
-            transpose(scratch, stageAt, STAGE_PITCH, tokens, count, k * pitch, pitch);
-        }
     }
 
     // ---- finished sums
@@ -192,65 +151,16 @@ public abstract class SpmmWalk implements SpmmKernel {
             while (v + count < vEnd && count < STAGE && intAt(packed, targets, v + count) == target + count) {
                 count++;
             }
-            if (isTokenMajor(packed)) {
-                finishTokens(packed, target, count, scratch, at, pitch, c, cStride, alpha, beta, panel, width);
-            } else {
-                finishRows(packed, target, count, scratch, at, pitch, c, cStride, alpha, beta, panel, width);
-            }
+            finishRows(packed, target, count, scratch, at, padded, c, cStride, alpha, beta, panel, width);
         }
     }
 
-    /** Whether a finished row is its accumulators, so that the fields of the epilogue need not be read for it. */
-    private static boolean isPlain(MemorySegment packed, float alpha, float beta) {
-        return alpha == 1f && beta == 0f && field(packed, SpmmFormat.BIAS) == 0
-            && SpmmFormat.intField(packed, SpmmFormat.ACTIVATION) == ActivationCodes.NONE;
-    }
-
-    /** Rows [row, row + count) of C, feature-major. */
-    private void finishRows(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, long pitch,
+    private void finishRows(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, int padded,
             MemorySegment c, long cStride, float alpha, float beta, int panel, int width) {
-        long cAt = Float.BYTES * (row * cStride + (long) panel * PANEL);
-        long cRowBytes = Float.BYTES * cStride;
-        long bytes = (long) Float.BYTES * width;
-        long oldAt = spareAt(packed);
-        for (int i = 0; i < count && !isPlain(packed, alpha, beta); i++) {
-            if (beta != 0f) {
-                MemorySegment.copy(c, cAt + i * cRowBytes, scratch, oldAt, bytes);
-            }
-            applyEpilogue(packed, row + i, scratch, accAt + i * pitch, oldAt, width, alpha, beta);
-        }
-        copyRows(scratch, accAt, pitch, c, cAt, cRowBytes, count, bytes);
-    }
-
-    /** Rows [row, row + count) of A for the panel's tokens: C has them as columns. */
-    private void finishTokens(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, long pitch,
-            MemorySegment c, long cStride, float alpha, float beta, int panel, int tokens) {
         long stageAt = stageAt(packed);
-        long oldAt = stageAt + STAGE_BYTES;
-        long cAt = Float.BYTES * ((long) panel * PANEL * cStride + row);
-        long cRowBytes = Float.BYTES * cStride;
-        long bytes = (long) Float.BYTES * count;
-        if (beta != 0f) {
-            copyRows(c, cAt, cRowBytes, scratch, stageAt, STAGE_PITCH, tokens, bytes);
-            transpose(scratch, stageAt, STAGE_PITCH, tokens, count, oldAt, STAGE_PITCH);
-        }
-        if (!isPlain(packed, alpha, beta)) {
-            for (int i = 0; i < count; i++) {
-                applyEpilogue(packed, row + i, scratch, accAt + i * pitch, oldAt + i * STAGE_PITCH, tokens, alpha,
-                    beta);
-            }
-        }
-        transpose(scratch, accAt, pitch, count, tokens, stageAt, STAGE_PITCH);
-        copyRows(scratch, stageAt, STAGE_PITCH, c, cAt, cRowBytes, tokens, bytes);
-    }
-
-    private void applyEpilogue(MemorySegment packed, int row, MemorySegment scratch, long accAt, long oldAt, int width,
-            float alpha, float beta) {
-        long biasAt = field(packed, SpmmFormat.BIAS);
-        boolean biased = biasAt != 0;
-        float bias = biased ? packed.get(ValueLayout.JAVA_FLOAT, biasAt + (long) Float.BYTES * row) : 0f;
-        finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias,
-            SpmmFormat.intField(packed, SpmmFormat.ACTIVATION));
+        finishRows(packed, field(packed, SpmmFormat.BIAS), SpmmFormat.intField(packed, SpmmFormat.ACTIVATION), row,
+            count, scratch, accAt, padded, stageAt + STAGE_BYTES, stageAt, c, cStride, isTokenMajor(packed), alpha, beta,
+            (long) panel * PANEL, width);
     }
 
     /** Adds up the slots of one split row, in order, and finishes the row. */
@@ -273,28 +183,10 @@ public abstract class SpmmWalk implements SpmmKernel {
                     + partials.get(ValueLayout.JAVA_FLOAT, at + (long) Float.BYTES * j));
             }
         }
-        if (isTokenMajor(packed)) {
-            finishTokens(packed, row, 1, scratch, accAt, ROW_BYTES, c, cStride, alpha, beta, panel, width);
-        } else {
-            finishRows(packed, row, 1, scratch, accAt, ROW_BYTES, c, cStride, alpha, beta, panel, width);
-        }
+        finishRows(packed, row, 1, scratch, accAt, PANEL, c, cStride, alpha, beta, panel, width);
     }
 
     // ---- memory
-
-    private static final long STAGE_PITCH = (long) Float.BYTES * STAGE;
-
-    /** Copies {@code rows} rows of {@code bytes} each that lie pitches apart. */
-    private static void copyRows(MemorySegment from, long fromAt, long fromPitch, MemorySegment to, long toAt,
-            long toPitch, int rows, long bytes) {
-        if (fromPitch == bytes && toPitch == bytes) {
-            MemorySegment.copy(from, fromAt, to, toAt, rows * bytes);
-            return;
-        }
-        for (int i = 0; i < rows; i++) {
-            MemorySegment.copy(from, fromAt + i * fromPitch, to, toAt + i * toPitch, bytes);
-        }
-    }
 
     private static boolean isTokenMajor(MemorySegment packed) {
         return SpmmFormat.intField(packed, SpmmFormat.LAYOUT) == TOKEN_MAJOR;
@@ -309,12 +201,9 @@ public abstract class SpmmWalk implements SpmmKernel {
         return hasTile(packed) ? field(packed, SpmmFormat.BLOCK_DEPTH) * ROW_BYTES : 0;
     }
 
-    private static long spareAt(MemorySegment packed) {
-        return accumulatorsAt(packed) + field(packed, SpmmFormat.PASS_ROWS) * ROW_BYTES;
-    }
-
+    /** Two blocks to transpose or finish in, then what a gathered row takes. */
     private static long stageAt(MemorySegment packed) {
-        return spareAt(packed) + ROW_BYTES;
+        return accumulatorsAt(packed) + field(packed, SpmmFormat.PASS_ROWS) * ROW_BYTES;
     }
 
     private static long longAt(MemorySegment packed, long tableAt, long index) {

@@ -19,10 +19,8 @@ public final class SpmmFormat {
     public static final int LANES = 16;
     /** Rows of B that a kernel may gather in scratch when B is not tiled: 8 KiB, a quarter of the first-level cache. */
     public static final int GATHER_ROWS = 32;
-    /** Side of the square blocks that a kernel may transpose through scratch when it is token-major. */
-    public static final int STAGE = 64;
-    /** Size of such a block; scratch has two. */
-    public static final long STAGE_BYTES = (long) Float.BYTES * STAGE * STAGE;
+    /** Size of a block of 64 x 64 floats that a kernel may transpose or finish in; scratch has two. */
+    public static final long STAGE_BYTES = (long) Float.BYTES * 64 * 64;
 
     /** {@link #TILED}: scratch has no room for a tile. */
     public static final int NO_TILE = 0;

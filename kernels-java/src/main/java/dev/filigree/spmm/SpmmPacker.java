@@ -206,13 +206,9 @@ final class SpmmPacker {
         set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
         set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
         set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
-        // One spare row after the accumulators, then what moving rows of B or C takes.
-        long scratchBytes = tileBytes + (passRows + 1) * PANEL * Float.BYTES;
+        long scratchBytes = tileBytes + passRows * PANEL * Float.BYTES + 2 * SpmmFormat.STAGE_BYTES;
         if (tiling == SpmmFormat.NO_TILE) {
             scratchBytes += (SpmmFormat.GATHER_ROWS + 2) * PANEL * Float.BYTES;
-        }
-        if (layout == Layout.TOKEN_MAJOR) {
-            scratchBytes += 2 * SpmmFormat.STAGE_BYTES;
         }
         set(packed, SpmmFormat.SCRATCH_BYTES, scratchBytes);
         packed.set(ValueLayout.JAVA_INT, SpmmFormat.LAYOUT, layout.code());

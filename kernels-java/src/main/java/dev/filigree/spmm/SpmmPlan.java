@@ -114,7 +114,8 @@ public final class SpmmPlan implements AutoCloseable {
                 }
             };
             MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.typicalN(),
-                choice.map(SpmmTuning.Choice::tileRows).orElse(0), options.activation().code(), bias, arena, beforeFill);
+                choice.map(SpmmTuning.Choice::tileRows).orElse(0), options.activation().code(), bias, arena,
+                beforeFill);
             DenseForm dense = wantsDense(a, options.fallbackDense(), choice)
                 ? denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill) : null;
             PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);

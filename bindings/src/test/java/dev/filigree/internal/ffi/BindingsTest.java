@@ -124,7 +124,7 @@ class BindingsTest {
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
         assertOffsets(SpmmFormat.class, filigree_spmm_packed.layout(),
-            Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
+            Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
                 "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES", "ENTRY_BYTES", "ENTRY_VALUE"));
         assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(filigree_spmm_packed.sizeof());
         assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());

@@ -39,12 +39,7 @@ final class GemmScalar extends GemmWalk {
     @Override
     protected void transpose(MemorySegment scratch, long fromAt, long fromStride, int rows, int columns, long toAt,
             long toStride) {
-        for (int j = 0; j < columns; j++) {
-            for (int i = 0; i < rows; i++) {
-                scratch.set(JAVA_FLOAT, toAt + j * toStride + 4L * i,
-                    scratch.get(JAVA_FLOAT, fromAt + i * fromStride + 4L * j));
-            }
-        }
+        ScalarTranspose.transpose(scratch, fromAt, fromStride, rows, columns, toAt, toStride);
     }
 
     @Override

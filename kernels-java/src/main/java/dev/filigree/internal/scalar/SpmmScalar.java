@@ -48,14 +48,9 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
-    protected void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols, long toAt,
-            long toPitch) {
-        for (int i = 0; i < rows; i++) {
-            for (int j = 0; j < cols; j++) {
-                scratch.set(JAVA_FLOAT, toAt + j * toPitch + 4L * i,
-                    scratch.get(JAVA_FLOAT, fromAt + i * fromPitch + 4L * j));
-            }
-        }
+    protected void transpose(MemorySegment scratch, long fromAt, long fromStride, int rows, int columns, long toAt,
+            long toStride) {
+        ScalarTranspose.transpose(scratch, fromAt, fromStride, rows, columns, toAt, toStride);
     }
 
     @Override

@@ -44,6 +44,7 @@ final class SpmmVector extends SpmmWalk {
     static final String ID = "spmm_csr_f32_vector";
 
     private static final int LENGTH = F32.length();
+    private static final long LINE = 64;
     private static final long STEP = F32.vectorByteSize();
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Without the alignment check of the plain layouts. */
@@ -60,8 +61,8 @@ final class SpmmVector extends SpmmWalk {
         sumHandle("together2")};
     /** C2 compiles a method once it has been called hundreds of times; until then a vector costs a hundredfold. */
     private static final int ROWS_PER_CALL = 16;
-    private static final MethodHandle[] SCALE = {CallBarrier.handle(MethodHandles.lookup(), "scale", long.class,
-        long.class, int.class, float.class, float.class, boolean.class, float.class)};
+    private static final MethodHandle[] TOUCH =
+        {CallBarrier.handle(MethodHandles.lookup(), "touch", long.class, long.class)};
 
     /** What the first block of a row starts from. */
     private static final MemorySegment ZEROS =
@@ -99,17 +100,9 @@ final class SpmmVector extends SpmmWalk {
     }
 
     @Override
-    protected void transpose(MemorySegment scratch, long fromAt, long fromPitch, int rows, int cols, long toAt,
-            long toPitch) {
-        long from = address(scratch.address() + fromAt);
-        long to = address(scratch.address() + toAt);
-        for (int i = 0; i < rows; i++) {
-            long row = address(from + i * fromPitch);
-            long column = address(to + 4L * i);
-            for (int j = 0; j < cols; j++) {
-                ALL.set(FLOAT, address(column + j * toPitch), ALL.get(FLOAT, address(row + 4L * j)));
-            }
-        }
+    protected void transpose(MemorySegment scratch, long fromAt, long fromStride, int rows, int columns, long toAt,
+            long toStride) {
+        VectorTranspose.transpose(scratch, fromAt, fromStride, rows, columns, toAt, toStride);
     }
 
     /**
@@ -147,9 +140,27 @@ final class SpmmVector extends SpmmWalk {
             long fromAt = from + row * fromPitch;
             long toAt = to + row * pitch;
             if (group > 1) {
+                long first = ALL.get(LONG, address(startsAt));
+                long last = ALL.get(LONG, address(startsAt + 8L * count));
+                TOUCH[0].invokeExact(entries + ENTRY_BYTES * first, entries + ENTRY_BYTES * last);
                 TOGETHER[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
             }
             ACCUMULATE[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
+        }
+    }
+
+    /**
+     * Reads a byte range line by line: rows side by side are several streams in one page, which hardware does not
+     * follow, while one stream comes from memory at full speed.
+     */
+    private static void touch(long from, long to) {
+        long any = 0;
+        for (long at = from; at < to; at += LINE) {
+            any |= ALL.get(LONG, at & USER_SPACE);
+        }
+        if (any == -1) {
+            // Never: an entry's column is not negative. But now the compiler has to read them all.
+            Thread.onSpinWait();
         }
     }
 
@@ -459,40 +470,8 @@ final class SpmmVector extends SpmmWalk {
         if (width == 1) {
             // Its neighbours are other rows.
             ScalarEpilogue.finish(scratch, accAt, oldAt, 1, alpha, beta, biased, bias, activation);
-            return;
+        } else {
+            VectorEpilogue.finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
         }
-        if (alpha != 1f || beta != 0f || biased) {
-            long acc = scratch.address() + accAt;
-            long old = scratch.address() + oldAt;
-            try {
-                SCALE[0].invokeExact(acc, old, width, alpha, beta, biased, bias);
-            } catch (Throwable t) {
-                throw CallBarrier.unexpected(t);
-            }
-        }
-        VectorMath.activate(activation, scratch, accAt, width);
-    }
-
-    private static void scale(
-            long acc, long old, int width, float alpha, float beta, boolean biased, float bias) {
-        for (int j = 0; j < width; j += LENGTH) {
-            long at = address(acc + 4L * j);
-            FloatVector y = load(ALL, at).mul(alpha);
-            if (beta != 0f) {
-                y = load(ALL, address(old + 4L * j)).fma(FloatVector.broadcast(F32, beta), y);
-            }
-            if (biased) {
-                y = y.add(bias);
-            }
-            store(y, ALL, at);
-        }
-    }
-
-    private static FloatVector load(MemorySegment segment, long at) {
-        return FloatVector.fromMemorySegment(F32, segment, at, ORDER);
-    }
-
-    private static void store(FloatVector vector, MemorySegment segment, long at) {
-        vector.intoMemorySegment(segment, at, ORDER);
     }
 }

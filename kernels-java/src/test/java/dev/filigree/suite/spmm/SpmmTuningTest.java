@@ -33,7 +33,8 @@ class SpmmTuningTest {
         CsrMatrix a = SpmmCase.uniform(1, 60, 300, 0.2);
         SpmmCase test = SpmmCase.plain(a, 20, Layout.TOKEN_MAJOR);
         Path file = folder.resolve("tuning.txt");
-        try (Workers team = Workers.of(1); Arena arena = Arena.ofShared(); SpmmPlan plain = Spmm.plan(a, test.options())) {
+        try (Workers team = Workers.of(1); Arena arena = Arena.ofShared();
+                SpmmPlan plain = Spmm.plan(a, test.options())) {
             SpmmTuning tuning = SpmmTuning.open(file);
             SpmmOptions options = test.options().workers(team).fallbackDense(FallbackDense.NEVER).tuning(tuning);
             String format;
