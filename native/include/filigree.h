@@ -303,6 +303,126 @@ FILIGREE_API int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, 
                                                    float *c, int64_t c_stride, int64_t n, float alpha, float beta,
                                                    int64_t begin, int64_t end, void *scratch);
 
+/* ---- attention ------------------------------------------------------------------------------------------- */
+
+enum {
+    FILIGREE_ATTENTION_LANES = 16,      /* columns of a panel */
+    FILIGREE_ATTENTION_TILE_ROWS = 64,  /* the most query rows of a tile */
+    FILIGREE_ATTENTION_STEP_KEYS = 128, /* the most keys whose scores are normalised together */
+    FILIGREE_ATTENTION_ROW_GROUP = 4,   /* rows of a tile are padded to a multiple of it */
+    FILIGREE_ATTENTION_ROW_STRIDE = 144 /* floats from row to row of queries and scores in scratch */
+};
+
+/*
+ * The header of a packed block mask over the score matrix of queries x keys; offsets are bytes from the header's own
+ * address, and every table starts at a multiple of 64.
+ *
+ * Tiles. Tile t of a head is the query rows tile_starts[t] up to tile_starts[t + 1], at most tile_rows; a tile never
+ * crosses a multiple of block_rows.
+ *
+ * Units. Unit u is the keys u * unit_keys up to (u + 1) * unit_keys, or to the last key. unit_keys is a multiple of
+ * 16 up to 128 that divides block_cols. The units of tile t of head h are the entries list_starts[h * tile_count + t]
+ * up to list_starts[h * tile_count + t + 1] of units[], in ascending order; h is 0 when mask_heads is 1.
+ *
+ * patterns[entry] is -1 when every score of the unit counts, else the index of an element mask: score (i, j) counts
+ * when bit j % 16 of words[pattern][i % block_rows][j % block_cols / 16] is set.
+ *
+ * order[h * tile_count + r] is the tile of head h with the r-th longest list. used[] are the units in any list.
+ */
+typedef struct filigree_attention_mask {
+    int64_t magic; /* FILIGREE_ATTENTION_MAGIC */
+    int64_t bytes; /* of the whole packed mask, its 64 readable bytes at the end included */
+    int64_t queries;
+    int64_t keys;
+    int64_t mask_heads; /* heads with lists of their own; 1: all heads share them */
+    int64_t block_rows;
+    int64_t block_cols;
+    int64_t tile_rows;
+    int64_t unit_keys;
+    int64_t step_units; /* units of a step */
+    int64_t tile_count; /* of a head */
+    int64_t used_count;
+    int64_t tile_starts; /* int32[tile_count + 1] */
+    int64_t order;       /* int32[mask_heads * tile_count] */
+    int64_t list_starts; /* int64[mask_heads * tile_count + 1] */
+    int64_t units;       /* int32[] */
+    int64_t patterns;    /* int32[] */
+    int64_t words;       /* uint16[][block_rows][block_cols / 16] */
+    int64_t used;        /* int32[used_count] */
+} filigree_attention_mask;
+
+#define FILIGREE_ATTENTION_MAGIC 0x316e747461676c66LL /* "flgattn1" in little-endian memory */
+
+/* Strides of an operand (batch, head, row, dim), in floats; the floats of a row are consecutive. */
+typedef struct filigree_attention_strides {
+    int64_t batch;
+    int64_t head;
+    int64_t row;
+} filigree_attention_strides;
+
+/* The shape of a call. Offsets are bytes from its own address. */
+typedef struct filigree_attention_shape {
+    int64_t batch;
+    int64_t heads;
+    int64_t kv_heads;   /* divides heads: query head h uses key head h / (heads / kv_heads) */
+    int64_t dim;        /* a multiple of 8, 8 to 256 */
+    int64_t first_pair; /* pair p is key head p % kv_heads of batch entry p / kv_heads */
+    int64_t pair_count; /* this call's pairs: first_pair and those that follow */
+    filigree_attention_strides q;
+    filigree_attention_strides k;
+    filigree_attention_strides v;
+    filigree_attention_strides out;
+    int64_t key_lengths; /* int32[batch]: keys that count, 0 to keys; offset 0: all */
+    int64_t slopes;      /* float[heads]; offset 0: none */
+    float scale;
+    float soft_cap; /* 0: none */
+} filigree_attention_shape;
+
+/*
+ * out = softmax(scale * q k^T) v over work items [begin, end), which must not cross from the first kind of item to
+ * the second.
+ *
+ * Packing items. Item p * used_count + i packs unit used[i] of the p-th pair of the call: the keys at float
+ * p * (K + V) + unit * unit_keys * dim of `packed`, in panels of 16 keys, [unit_keys / 16][dim][16]; the values at
+ * p * (K + V) + K + unit * unit_keys * D, in panels of 16 head dimensions, [D / 16][unit_keys][16]; D is dim rounded
+ * up to 16, units the number of units that cover the keys, K = units * unit_keys * dim, V = units * unit_keys * D.
+ * Keys from the key length on, and head dimensions from dim on, are zeros.
+ *
+ * Tile items, only when all packing items are done. With G = heads / kv_heads, item
+ * pair_count * used_count + r * pair_count * G + p * G + g is the tile with the r-th longest list of the g-th query
+ * head of the p-th pair.
+ *
+ * Order of sums, for each query row i of a tile, the same in every kernel:
+ *   q'  = scale * q
+ *   s_j = fma(q'[d], k_j[d], s_j) from +0 over d in ascending order
+ *   with a cap:    s_j = cap * tanh(s_j * (1 / cap))
+ *   with a slope:  s_j = fma(slope, (float)(j - (i + keys - queries)), s_j)
+ *   a score that does not count is -inf
+ * The units of the list that begin below the key length are taken in steps of step_units; m = -inf, l[16] = +0 and
+ * acc[dim] = +0 at first, or as the state has them. In each step
+ *   m'    = the largest of m and the s_j (s > m ? s : m: a NaN does not count), +0 when that is a zero
+ *   alpha = 1 if m' == m or m == -inf, else exp(m - m');  ref = 0 if m' == -inf, else m'
+ *   p_j   = exp(s_j - ref)
+ *   l[c]  = l[c] * alpha, then + p_j over the step's keys j with j % 16 == c in list order
+ *   acc   = acc * alpha unless alpha == 1, then fma(p_j, v_j, acc) over the step's keys in list order, those that do
+ *           not count included
+ *   m     = m'
+ * At the end L = l added by halves: l[c] += l[c + 8], then + 4, + 2, + 1. out = acc * (1 / L) and
+ * lse = m + log(L) (in double, see log_sum_exp); if L is 0, out = acc * 0 and lse = -inf. With a state, m, l and acc
+ * are left in the state instead, and neither out nor lse is written.
+ *
+ * lse      float[batch][heads][queries], or null
+ * state    float[batch][heads][queries][dim + 17]: acc, l, m; or null
+ * packed   pair_count * (K + V) floats, 64-byte aligned, shared by all calls of one run
+ * scratch  of this call alone, 64-byte aligned: with R = tile_rows rounded up to 4, max(unit_keys * dim,
+ *          R * ((dim / 128 rounded up, + 1) * 144 + D + 32) + 2 * (R rounded up to 16)) floats
+ */
+FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask,
+                                                         const filigree_attention_shape *shape, const float *q,
+                                                         const float *k, const float *v, float *out, float *lse,
+                                                         float *state, float *packed, int64_t begin, int64_t end,
+                                                         void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,6 +2,7 @@
  * No kernel reads or writes outside its operands. Each operand in turn lies flush against an inaccessible
  * page, at its end and at its start, for every tail length. Every row of kernels.def must have a case here.
  */
+#include "attention_cases.h"
 #include "gemm_cases.h"
 #include "nm_cases.h"
 #include "spmm_cases.h"
@@ -149,6 +150,22 @@ void guard_nm(NmKernel kernel, Guarded::Side side) {
     }
 }
 
+/* Every head dimension, and keys and queries around every boundary of groups, panels, units and tiles. */
+void guard_attention(AttentionKernel kernel, Guarded::Side side) {
+    for (int64_t i = 1; i <= 32; ++i) {
+        AttentionCase c{};
+        c.queries = i % 7 == 0 ? 64 + i : i, c.keys = i % 5 == 0 ? 128 + i : i + 15;
+        c.block_rows = i % 2 == 0 ? 16 : 80, c.tile_rows = i % 2 == 0 ? 16 : 64;
+        c.unit_keys = i % 3 == 0 ? 48 : 16, c.block_cols = 2 * c.unit_keys;
+        c.batch = 1 + i % 2, c.group = 1 + i % 3 / 2, c.kv_heads = 1, c.dim = 8 * i, c.padding = i % 4;
+        c.per_head = i % 2 == 1, c.lengths = i % 4 == 0, c.slopes = i % 4 == 1, c.state = i % 8 == 3;
+        c.soft_cap = i % 4 == 2 ? 3.0f : 0.0f, c.density = 0.7;
+        std::snprintf(current, sizeof current, "attention, %s of the operands, head dimension %" PRId64,
+                      side == Guarded::kEnd ? "end" : "start", c.dim);
+        check_attention(kernel, c, static_cast<uint64_t>(i), side, current);
+    }
+}
+
 struct GuardCase {
     const char *symbol;
     void (*run)(Guarded::Side side);
@@ -161,6 +178,8 @@ const GuardCase kCases[] = {
      [](Guarded::Side side) { guard_spmm(filigree_spmm_csr_f32_avx512, side); }},
     {"filigree_gemm_packed_f32_avx512",
      [](Guarded::Side side) { guard_gemm(filigree_gemm_packed_f32_avx512, side); }},
+    {"filigree_attention_block_f32_avx512",
+     [](Guarded::Side side) { guard_attention(filigree_attention_block_f32_avx512, side); }},
 };
 
 struct KernelRow {

@@ -130,6 +130,21 @@ static inline float silu(float x) {
     return x / (1.0f + exp(-x));
 }
 
+// max + log(sum) for the sum of exp(s - max); ScalarMath.logSumExp takes the same steps.
+static inline float log_sum_exp(float max, float sum) {
+    using namespace math_constants;
+    if (sum == 0.0f) return -__builtin_inff();
+    if (!(sum < __builtin_inff())) return max + sum;
+    const std::int32_t b = static_cast<std::int32_t>(math_detail::bits(sum));
+    const std::int32_t exponent = (b - SQRT_HALF_BITS) >> MANTISSA_BITS;
+    const double x = math_detail::from_bits(static_cast<std::uint32_t>(b - exponent * (1 << MANTISSA_BITS)));
+    const double t = (x - 1) / (x + 1);
+    const double u = t * t;
+    const double series =
+        2 * t * (1 + u * (1.0 / 3 + u * (1.0 / 5 + u * (1.0 / 7 + u * (1.0 / 9 + u * (1.0 / 11))))));
+    return static_cast<float>(max + (exponent * LN2 + series));
+}
+
 #if defined(__AVX512F__)
 
 namespace math_detail {

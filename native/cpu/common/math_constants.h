@@ -60,5 +60,10 @@ constexpr float SQRT_2 = 0x1.6a09e6p0f;
 constexpr float GELU_C0 = -0x1.988454p0f;
 constexpr float GELU_C1 = -0x1.2444f2p-4f;
 
+// log(x) = exponent ln 2 + 2 atanh((m - 1) / (m + 1)), in double.
+constexpr double LN2 = 0x1.62e42fefa39efp-1;
+// The bits of sqrt(1/2) in f32, rounded.
+constexpr int SQRT_HALF_BITS = 0x3f3504f3;
+
 }  // namespace math_constants
 }  // namespace filigree

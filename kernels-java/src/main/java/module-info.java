@@ -11,6 +11,7 @@ module dev.filigree.kernels {
     requires static jdk.jfr;
 
     exports dev.filigree;
+    exports dev.filigree.attention;
     exports dev.filigree.format;
     exports dev.filigree.nm;
     exports dev.filigree.prune;

@@ -53,4 +53,10 @@ abstract class Choice<E extends Enum<E>> implements ITypeConverter<E> {
             super(Activation.class);
         }
     }
+
+    static final class OfAttentionLayout extends Choice<AttentionLayouts> {
+        OfAttentionLayout() {
+            super(AttentionLayouts.class);
+        }
+    }
 }

@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /** N:M sparse GEMM on random cases. */
-final class NmVerification extends Verification<NmCase> {
+final class NmVerification extends ProductVerification<NmCase> {
 
     NmVerification(List<? extends Subject<NmCase>> subjects) {
         super(NmSubject.of(Backend.SCALAR), subjects);

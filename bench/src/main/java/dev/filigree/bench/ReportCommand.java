@@ -44,7 +44,7 @@ final class ReportCommand implements Callable<Integer> {
     private final List<ReportSection> sections;
 
     ReportCommand() {
-        this(List.of(new MachineReportSection(), new SpmmReportSection()));
+        this(List.of(new MachineReportSection(), new SpmmReportSection(), new AttentionReportSection()));
     }
 
     /** For tests: other sections. */

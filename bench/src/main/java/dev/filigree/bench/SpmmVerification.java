@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /** SpMM on random cases. */
-final class SpmmVerification extends Verification<SpmmCase> {
+final class SpmmVerification extends ProductVerification<SpmmCase> {
 
     SpmmVerification(List<? extends Subject<SpmmCase>> subjects) {
         super(SpmmSubject.of(Backend.SCALAR), subjects);

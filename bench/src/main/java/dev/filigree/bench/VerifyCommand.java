@@ -23,10 +23,10 @@ import picocli.CommandLine.Spec;
         + "other bit for bit.")
 final class VerifyCommand implements Callable<Integer> {
 
-    private static final List<String> OPERATIONS = List.of("spmm", "nm");
+    private static final List<String> OPERATIONS = List.of("spmm", "nm", "attention");
     /** The kernels that an operation's cases reach: plans for SpMM may take the dense path. */
     private static final Map<String, Set<String>> KERNELS = Map.of(
-        "spmm", Set.of("spmm", "gemm"), "nm", Set.of("nm"));
+        "spmm", Set.of("spmm", "gemm"), "nm", Set.of("nm"), "attention", Set.of("attention"));
 
     /** From this many cases on, a kernel that none of them reached is a failure. */
     private static final int CASES_TO_REACH_ALL = 2000;
@@ -35,7 +35,7 @@ final class VerifyCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm or nm (default: all).")
+    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm, nm or attention (default: all).")
     private String only;
 
     @Option(names = "--cases", paramLabel = "N", description = "How many cases (default: ${DEFAULT-VALUE}).")
@@ -61,10 +61,13 @@ final class VerifyCommand implements Callable<Integer> {
         return code;
     }
 
-    private static Verification<?> verification(String operation, List<Backend> backends) {
-        return operation.equals("nm")
-            ? new NmVerification(backends.stream().map(NmSubject::of).toList())
-            : new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
+    private static Verification verification(String operation, List<Backend> backends) {
+        return switch (operation) {
+            case "spmm" -> new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
+            case "nm" -> new NmVerification(backends.stream().map(NmSubject::of).toList());
+            case "attention" -> new AttentionVerification(backends);
+            default -> throw new IllegalArgumentException(operation);
+        };
     }
 
     private int verify(PrintWriter out, String operation, List<Backend> backends, long first) {
@@ -73,7 +76,7 @@ final class VerifyCommand implements Callable<Integer> {
         out.flush();
         int failures = 0;
         Map<String, Long> runs;
-        try (Verification<?> verification = verification(operation, backends);
+        try (Verification verification = verification(operation, backends);
                 Progress progress = new Progress("verify " + operation, cases)) {
             for (long s = first; s < first + cases; s++) {
                 Optional<String> failure = verification.verify(s);

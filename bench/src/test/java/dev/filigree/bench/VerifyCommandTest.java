@@ -27,6 +27,13 @@ class VerifyCommandTest {
     }
 
     @Test
+    void aFewCasesReachTheKernelsOfAttention() {
+        CommandLineRun run = CommandLineRun.of("verify", "--op", "attention", "--cases", "12", "--seed", "1");
+        assertThat(run.code()).as(run.out()).isZero();
+        assertThat(run.out()).contains("all 12 cases agree", "attention_block_f32_scalar");
+    }
+
+    @Test
     void printsTheSeedItChose() {
         assertThat(CommandLineRun.of("verify", "--cases", "1", "--backend", "scalar").out())
             .containsPattern("1 cases from seed \\d+ on scalar");

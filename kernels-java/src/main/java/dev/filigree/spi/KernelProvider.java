@@ -42,6 +42,11 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
+    /** Block-sparse attention in f32 on host operands, where the backend has it. */
+    default Optional<AttentionKernel> attentionF32() {
+        return Optional.empty();
+    }
+
     /** Asks the operating system for huge pages behind native memory that is about to be filled; may do nothing. */
     default void adviseHugePages(MemorySegment memory) {}
 }

@@ -883,6 +883,122 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int FILIGREE_ATTENTION_LANES = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_ATTENTION_LANES = 16
+     * }
+     */
+    public static int FILIGREE_ATTENTION_LANES() {
+        return FILIGREE_ATTENTION_LANES;
+    }
+    private static final int FILIGREE_ATTENTION_TILE_ROWS = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_ATTENTION_TILE_ROWS = 64
+     * }
+     */
+    public static int FILIGREE_ATTENTION_TILE_ROWS() {
+        return FILIGREE_ATTENTION_TILE_ROWS;
+    }
+    private static final int FILIGREE_ATTENTION_STEP_KEYS = (int)128L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_ATTENTION_STEP_KEYS = 128
+     * }
+     */
+    public static int FILIGREE_ATTENTION_STEP_KEYS() {
+        return FILIGREE_ATTENTION_STEP_KEYS;
+    }
+    private static final int FILIGREE_ATTENTION_ROW_GROUP = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_ATTENTION_ROW_GROUP = 4
+     * }
+     */
+    public static int FILIGREE_ATTENTION_ROW_GROUP() {
+        return FILIGREE_ATTENTION_ROW_GROUP;
+    }
+    private static final int FILIGREE_ATTENTION_ROW_STRIDE = (int)144L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_ATTENTION_ROW_STRIDE = 144
+     * }
+     */
+    public static int FILIGREE_ATTENTION_ROW_STRIDE() {
+        return FILIGREE_ATTENTION_ROW_STRIDE;
+    }
+
+    private static class filigree_attention_block_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_attention_block_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const float *q, const float *k, const float *v, float *out, float *lse, float *state, float *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_attention_block_f32_avx512$descriptor() {
+        return filigree_attention_block_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const float *q, const float *k, const float *v, float *out, float *lse, float *state, float *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_attention_block_f32_avx512$handle() {
+        return filigree_attention_block_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const float *q, const float *k, const float *v, float *out, float *lse, float *state, float *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_attention_block_f32_avx512$address() {
+        return filigree_attention_block_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const float *q, const float *k, const float *v, float *out, float *lse, float *state, float *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_attention_block_f32_avx512(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment lse, MemorySegment state, MemorySegment packed, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_attention_block_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_attention_block_f32_avx512", mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final long FILIGREE_SPMM_MAGIC = 3561623210059852902L;
     /**
      * {@snippet lang=c :
@@ -909,6 +1025,15 @@ public class Filigree extends Filigree$shared {
      */
     public static long FILIGREE_NM_MAGIC() {
         return FILIGREE_NM_MAGIC;
+    }
+    private static final long FILIGREE_ATTENTION_MAGIC = 3561912398495837286L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_ATTENTION_MAGIC 3561912398495837286
+     * }
+     */
+    public static long FILIGREE_ATTENTION_MAGIC() {
+        return FILIGREE_ATTENTION_MAGIC;
     }
 }
 

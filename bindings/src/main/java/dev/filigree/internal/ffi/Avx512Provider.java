@@ -3,6 +3,7 @@ package dev.filigree.internal.ffi;
 import dev.filigree.Backend;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
@@ -22,6 +23,7 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
     private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
     private final Optional<NmKernel> nm = bind(NativeNm.ID, NativeNm::new);
+    private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -76,6 +78,11 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return nm;
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return attention;
     }
 
     @Override

@@ -43,6 +43,30 @@ public final class ScalarMath {
         return x < EXP_UNDERFLOW ? 0f : y;
     }
 
+    /**
+     * {@code max + log(sum)} for the sum of {@code exp(s - max)}: negative infinity for an empty sum, else
+     * error &lt;= 1 ulp of the larger term. In double arithmetic, which every language rounds alike.
+     *
+     * @param sum at least 0, normal unless it is 0
+     */
+    public static float logSumExp(float max, float sum) {
+        if (sum == 0f) {
+            return Float.NEGATIVE_INFINITY;
+        }
+        if (!(sum < Float.POSITIVE_INFINITY)) {
+            return max + sum;
+        }
+        int bits = Float.floatToRawIntBits(sum);
+        // sum = 2^exponent x, sqrt(1/2) < x < sqrt(2)
+        int exponent = (bits - SQRT_HALF_BITS) >> MANTISSA_BITS;
+        double x = Float.intBitsToFloat(bits - (exponent << MANTISSA_BITS));
+        double t = (x - 1) / (x + 1);
+        double u = t * t;
+        // log(x) = 2 atanh(t): the next term is below 1e-12
+        double series = 2 * t * (1 + u * (1.0 / 3 + u * (1.0 / 5 + u * (1.0 / 7 + u * (1.0 / 9 + u * (1.0 / 11))))));
+        return (float) (max + (exponent * LN2 + series));
+    }
+
     /** {@code 1 / (1 + exp(-x))}, error &lt;= 2.5 ulp; 0 below -88.73. */
     public static float sigmoid(float x) {
         return 1f / (1f + exp(-x));

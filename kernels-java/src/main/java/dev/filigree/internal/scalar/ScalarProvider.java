@@ -3,6 +3,7 @@ package dev.filigree.internal.scalar;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
@@ -17,6 +18,7 @@ public final class ScalarProvider implements KernelProvider {
     private final SpmmKernel spmm = new SpmmScalar();
     private final GemmKernel gemm = new GemmScalar();
     private final NmKernel nm = new NmScalar();
+    private final AttentionKernel attention = new AttentionScalar();
 
     @Override
     public Backend backend() {
@@ -32,7 +34,8 @@ public final class ScalarProvider implements KernelProvider {
     public List<KernelInfo> kernels() {
         return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
             new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
-            new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"));
+            new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"),
+            new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"));
     }
 
     @Override
@@ -48,5 +51,10 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return Optional.of(nm);
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return Optional.of(attention);
     }
 }

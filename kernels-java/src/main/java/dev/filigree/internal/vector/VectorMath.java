@@ -66,11 +66,20 @@ public final class VectorMath {
         return one.div(one.add(e));
     }
 
-    /** {@link ScalarMath#tanh}. */
+    /** {@link ScalarMath#tanh}; a loop of a kernel has no room for all of it, and takes the two halves below. */
     public static FloatVector tanh(FloatVector x) {
+        return tanh(x, exp2Abs(x));
+    }
+
+    /** The first half of tanh, for kernels that put the halves in two loops: {@code exp(2 |x|)}. */
+    static FloatVector exp2Abs(FloatVector x) {
+        return exp(FloatVector.broadcast(F32, 2f).mul(x.abs()));
+    }
+
+    /** The second half of tanh, from {@code e = exp2Abs(x)}. */
+    static FloatVector tanh(FloatVector x, FloatVector e) {
         FloatVector a = x.abs();
         FloatVector two = FloatVector.broadcast(F32, 2f);
-        FloatVector e = exp(two.mul(a));
         FloatVector one = FloatVector.broadcast(F32, 1f);
         FloatVector large = one.sub(two.div(one.add(e)));
         FloatVector t = a.mul(a);

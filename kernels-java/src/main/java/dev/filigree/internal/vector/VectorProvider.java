@@ -3,6 +3,7 @@ package dev.filigree.internal.vector;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
@@ -17,6 +18,7 @@ public final class VectorProvider implements KernelProvider {
     private final SpmmKernel spmm = new SpmmVector();
     private final GemmKernel gemm = new GemmVector();
     private final NmKernel nm = new NmVector();
+    private final AttentionKernel attention = new AttentionVector();
 
     /** Created by name. */
     public VectorProvider() {}
@@ -36,7 +38,8 @@ public final class VectorProvider implements KernelProvider {
         String isa = "java-" + Species.F32.vectorBitSize();
         return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
             new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
-            new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE));
+            new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE),
+            new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE));
     }
 
     @Override
@@ -52,5 +55,10 @@ public final class VectorProvider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return Optional.of(nm);
+    }
+
+    @Override
+    public Optional<AttentionKernel> attentionF32() {
+        return Optional.of(attention);
     }
 }

@@ -1,0 +1,102 @@
+package dev.filigree.bench;
+
+import dev.filigree.Backend;
+import dev.filigree.Workers;
+import dev.filigree.attention.Attention;
+import dev.filigree.attention.AttentionPlan;
+import dev.filigree.attention.AttentionTensor;
+import dev.filigree.bench.measure.Contender;
+import dev.filigree.format.BlockGrid;
+import dev.filigree.format.BlockMasks;
+import dev.filigree.suite.attention.AttentionCase;
+import dev.filigree.suite.attention.AttentionRun;
+import java.lang.foreign.Arena;
+
+/** One of Filigree's backends on an attention, or its dense path: the same kernel with a mask that lists every block. */
+final class AttentionContender implements Contender {
+
+    private final Arena arena = Arena.ofShared();
+    private final String name;
+    private final AttentionPlan plan;
+    private final AttentionTensor q;
+    private final AttentionTensor k;
+    private final AttentionTensor v;
+    private final AttentionRun outputs;
+    private final double packMillis;
+    private final long tensorBytes;
+
+    private AttentionContender(String name, AttentionCase problem, Backend backend, Workers team) {
+        this.name = name;
+        long start = System.nanoTime();
+        plan = Attention.plan(problem.mask(), problem.options().backend(backend).workers(team));
+        packMillis = (System.nanoTime() - start) / 1e6;
+        q = problem.queries(arena);
+        k = problem.keys(arena);
+        v = problem.values(arena);
+        outputs = new AttentionRun(problem.output(arena), problem.lse(arena));
+        tensorBytes = 2 * q.data().byteSize() + 2 * k.data().byteSize();
+    }
+
+    /** A backend on a problem. */
+    static AttentionContender open(AttentionCase problem, Backend backend, Workers team) {
+        return new AttentionContender("filigree/" + backend.id(), problem, backend, team);
+    }
+
+    /** All scores of a problem, or all up to the query where it is causal. */
+    static AttentionContender dense(AttentionCase problem, Backend backend, Workers team) {
+        return new AttentionContender("filigree/dense", denseProblem(problem), backend, team);
+    }
+
+    static AttentionCase denseProblem(AttentionCase problem) {
+        BlockGrid grid = problem.mask().grid();
+        return new AttentionCase(problem.seed(), BlockMasks.dense(BlockGrid.square(grid.keys(), 64)), problem.batch(),
+            problem.heads(), problem.kvHeads(), problem.dim(), problem.options(), null, problem.axes(),
+            problem.place());
+    }
+
+    /** Useful operations of a run: two products over the scores that count. */
+    double flops(AttentionCase problem) {
+        double heads = (double) problem.heads() / plan.mask().heads();
+        return 4.0 * plan.mask().elements() * problem.dim() * problem.batch() * heads;
+    }
+
+    AttentionRun outputs() {
+        return outputs;
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public String kernel() {
+        return plan.explain().kernel();
+    }
+
+    @Override
+    public void run() {
+        plan.run(q, k, v, null, outputs.out(), outputs.lse());
+    }
+
+    @Override
+    public double packMillis() {
+        return packMillis;
+    }
+
+    @Override
+    public long packedBytes() {
+        return plan.explain().packedBytes();
+    }
+
+    @Override
+    public long residentBytes() {
+        return packedBytes() + tensorBytes;
+    }
+
+    @Override
+    public void close() {
+        plan.close();
+        arena.close();
+    }
+}

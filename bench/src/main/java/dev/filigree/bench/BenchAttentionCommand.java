@@ -1,0 +1,154 @@
+package dev.filigree.bench;
+
+import com.google.gson.JsonObject;
+import dev.filigree.DType;
+import dev.filigree.Workers;
+import dev.filigree.attention.AttentionOptions;
+import dev.filigree.bench.measure.SideBySide;
+import dev.filigree.format.BlockGrid;
+import dev.filigree.format.BlockMask;
+import dev.filigree.format.BlockMasks;
+import dev.filigree.suite.attention.AttentionCase;
+import java.io.PrintWriter;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+@Command(name = "attention", mixinStandardHelpOptions = true, usageHelpAutoWidth = true, sortOptions = false,
+    description = "Block-sparse attention: out = softmax(q k^T / sqrt(d)) v over the blocks of a mask.")
+final class BenchAttentionCommand implements Callable<Integer> {
+
+    private static final Duration WARM_UP = Duration.ofSeconds(1);
+    private static final Duration BATCH = Duration.ofMillis(2);
+    /** A sequence whose operands still fit the views of a run. */
+    private static final int MOST_TOKENS = 1 << 20;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Option(names = "--seq", required = true, paramLabel = "S", description = "Tokens: queries and keys.")
+    private int seq;
+
+    @Option(names = "--heads", paramLabel = "H", description = "Query heads (default: ${DEFAULT-VALUE}).")
+    private int heads = 8;
+
+    @Option(names = "--kv-heads", paramLabel = "G", description = "Key and value heads (default: as many).")
+    private Integer kvHeads;
+
+    @Option(names = "--head-dim", paramLabel = "D", description = "Head dimension (default: ${DEFAULT-VALUE}).")
+    private int headDim = 64;
+
+    @Option(names = "--block", paramLabel = "B", description = "Block size (default: ${DEFAULT-VALUE}).")
+    private int block = 64;
+
+    @Option(names = "--density", paramLabel = "P", description = "The share of blocks to list at random, 0 to 1.")
+    private Double density;
+
+    @Option(names = "--layout", converter = Choice.OfAttentionLayout.class, paramLabel = "NAME",
+        description = "dense, causal, sliding-window, streaming, longformer, bigbird, dilated, vertical-slash.")
+    private AttentionLayouts layout;
+
+    @Option(names = "--causal", description = "Drop the keys after each query.")
+    private boolean causal;
+
+    @Option(names = "--dtype", converter = Choice.OfDType.class, paramLabel = "TYPE",
+        description = "Storage type: f32 (default).")
+    private DType dtype = DType.F32;
+
+    @Mixin
+    private CommonOptions common;
+
+    @Override
+    public Integer call() {
+        check();
+        AttentionCase problem = problem();
+        SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
+        AttentionComparison comparison;
+        try (Workers team = Workers.of(common.threads());
+                Progress progress = new Progress("attention", common.rounds())) {
+            comparison = AttentionComparison.run(problem, common.backends(), team, settings, progress::step);
+        }
+        List<ContenderResult> results = new ArrayList<>(comparison.results());
+        common.peers().forEach(peer ->
+            results.add(new ContenderResult.Failure(peer, "this library is no peer of attention", false)));
+        comparison = new AttentionComparison(results);
+        PrintWriter out = spec.commandLine().getOut();
+        if (common.json()) {
+            out.println(Json.line(comparison.toJson(describe(problem))));
+        } else {
+            out.printf(Locale.ROOT, "attention  %d heads over %d, dim %d, %s%s, %d %s, %d rounds%n", heads,
+                problem.kvHeads(), headDim, problem.mask(), causal ? ", causal" : "", common.threads(),
+                common.threads() == 1 ? "thread" : "threads", common.rounds());
+            ContenderResult.table(comparison.results()).print(out);
+        }
+        return comparison.wrong() == 0 ? Main.OK : Main.FAILED;
+    }
+
+    private void check() {
+        common.check();
+        common.requireRange("--seq", seq, 1, MOST_TOKENS);
+        common.requireRange("--heads", heads, 1, 1024);
+        common.requireRange("--head-dim", headDim, 8, 256);
+        if (headDim % 8 != 0) {
+            refuse("--head-dim", headDim + " is not a multiple of 8");
+        }
+        if (kvHeads != null && (kvHeads < 1 || heads % kvHeads != 0)) {
+            refuse("--kv-heads", kvHeads + " does not divide the " + heads + " heads");
+        }
+        if (block < BlockGrid.GRANULE || block > BlockGrid.MAX_BLOCK || block % BlockGrid.GRANULE != 0) {
+            refuse("--block", block + " is not a multiple of " + BlockGrid.GRANULE + " up to " + BlockGrid.MAX_BLOCK);
+        }
+        if ((density == null) == (layout == null)) {
+            throw new ParameterException(spec.commandLine(), "either --density or --layout is needed");
+        }
+        if (density != null) {
+            common.requireRange("--density", density, 0, 1);
+        }
+        if (dtype != DType.F32) {
+            refuse("--dtype", "attention has no kernels for " + dtype.id() + " yet");
+        }
+    }
+
+    private void refuse(String option, String reason) {
+        throw new ParameterException(spec.commandLine(), "Invalid value for option '" + option + "': " + reason);
+    }
+
+    private AttentionCase problem() {
+        BlockGrid grid = BlockGrid.square(seq, block);
+        BlockMask mask = layout == null ? AttentionLayouts.random(grid, density, common.seed())
+            : layout.mask(grid, common.seed());
+        return new AttentionCase(common.seed(), mask, 1, heads, kvHeads == null ? heads : kvHeads, headDim,
+            AttentionOptions.defaults().causal(causal), null, AttentionCase.Axes.HEAD_MAJOR,
+            AttentionCase.Place.SHARED);
+    }
+
+    private JsonObject describe(AttentionCase problem) {
+        BlockMask mask = causal ? problem.mask().intersection(BlockMasks.causal(problem.mask().grid()))
+            : problem.mask();
+        JsonObject json = new JsonObject();
+        json.addProperty("seq", seq);
+        json.addProperty("heads", heads);
+        json.addProperty("kv_heads", problem.kvHeads());
+        json.addProperty("head_dim", headDim);
+        json.addProperty("block", block);
+        if (layout == null) {
+            json.addProperty("density", density);
+        } else {
+            json.addProperty("layout", Choice.name(layout));
+        }
+        json.addProperty("causal", causal);
+        json.addProperty("dtype", dtype.id());
+        common.describe(json);
+        json.addProperty("nnz", mask.elements());
+        json.addProperty("sparsity", Json.rounded(1 - mask.density()));
+        return json;
+    }
+}

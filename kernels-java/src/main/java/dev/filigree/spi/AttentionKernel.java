@@ -1,0 +1,36 @@
+package dev.filigree.spi;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Block-sparse attention in f32 over a range of work items: the Java face of the function in
+ * {@code native/include/filigree.h}, which defines items, operands and the order of sums.
+ *
+ * <p>A kernel is a pure function: it keeps nothing, allocates nothing, starts no threads. The caller has checked
+ * every operand. Calls on disjoint ranges may run at the same time; the items that pack come before those that
+ * attend.
+ */
+public interface AttentionKernel {
+
+    /** The kernel's id, as in {@link KernelInfo}. */
+    String id();
+
+    /**
+     * Computes work items {@code [begin, end)}, all of one kind.
+     *
+     * @param mask the packed mask, see {@link AttentionFormat}
+     * @param shape of the operands, see {@link AttentionFormat}
+     * @param q native f32, queries
+     * @param k native f32, keys
+     * @param v native f32, values
+     * @param out native f32, output; not touched when there is a state
+     * @param lse native f32 {@code [batch, heads, queries]}, or {@link MemorySegment#NULL}
+     * @param state native f32 {@code [batch, heads, queries, dim + STATE_EXTRA]} that the run goes on from and leaves
+     *     its state in, or {@link MemorySegment#NULL}
+     * @param packed native f32, packed keys and values of this call's pairs, 64-byte aligned
+     * @param scratch native, 64-byte aligned, for this call alone
+     */
+    void run(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v,
+        MemorySegment out, MemorySegment lse, MemorySegment state, MemorySegment packed, long begin, long end,
+        MemorySegment scratch);
+}

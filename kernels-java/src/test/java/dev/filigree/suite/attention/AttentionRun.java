@@ -1,0 +1,52 @@
+package dev.filigree.suite.attention;
+
+import dev.filigree.Backend;
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+import dev.filigree.attention.Attention;
+import dev.filigree.attention.AttentionPlan;
+import dev.filigree.attention.AttentionTensor;
+import dev.filigree.suite.Bits;
+import java.lang.foreign.Arena;
+import java.util.Optional;
+
+/**
+ * The outputs of a case.
+ *
+ * @param out the attention
+ * @param lse the log-sum-exp of the scores
+ */
+public record AttentionRun(AttentionTensor out, DenseMatrix lse) {
+
+    /** Plans and runs a case on one backend with one team; the outputs live in the arena. */
+    public static AttentionRun run(AttentionCase test, Backend backend, Workers workers, Arena arena) {
+        try (AttentionPlan plan =
+                Attention.plan(test.mask(), test.options().backend(backend).workers(workers))) {
+            return run(test, plan, arena);
+        }
+    }
+
+    /** Runs a case through a plan that was made for it. */
+    public static AttentionRun run(AttentionCase test, AttentionPlan plan, Arena arena) {
+        AttentionRun outputs = new AttentionRun(test.output(arena), test.lse(arena));
+        plan.run(test.queries(arena), test.keys(arena), test.values(arena), test.keyLengths(), outputs.out,
+            outputs.lse);
+        return outputs;
+    }
+
+    /** The reference of a case. */
+    public static AttentionReference reference(AttentionCase test, Arena arena) {
+        return new AttentionReference(test, test.queries(arena), test.keys(arena), test.values(arena));
+    }
+
+    /** Where the outputs of two runs first differ in a bit. */
+    public Optional<String> difference(String name, AttentionRun other, String otherName) {
+        return Bits.difference(name, memory(out), otherName, memory(other.out))
+            .or(() -> Bits.difference(name + " lse", lse, otherName + " lse", other.lse));
+    }
+
+    private static DenseMatrix memory(AttentionTensor tensor) {
+        return DenseMatrix.of(tensor.data(), DType.F32, 1, (int) (tensor.data().byteSize() / 4));
+    }
+}

@@ -1,0 +1,65 @@
+/* The exported attention functions: check the arguments and the processor, then enter the kernel. */
+#include "cpu/attention/attention.h"
+
+#include "cpu/common/features.h"
+
+namespace filigree {
+namespace {
+
+/* What can be told from the headers alone. The tables behind them are the packer's word. */
+bool is_sane(const filigree_attention_mask &m) {
+    if (m.magic != FILIGREE_ATTENTION_MAGIC) return false;
+    if (m.queries < 1 || m.keys < 1 || m.mask_heads < 1 || m.tile_count < 1 || m.used_count < 0) return false;
+    if (m.block_rows < 1 || m.block_cols < FILIGREE_ATTENTION_LANES) return false;
+    if (m.tile_rows < 1 || m.tile_rows > FILIGREE_ATTENTION_TILE_ROWS) return false;
+    if (m.unit_keys < FILIGREE_ATTENTION_LANES || m.unit_keys % FILIGREE_ATTENTION_LANES != 0) return false;
+    if (m.block_cols % m.unit_keys != 0) return false;
+    return m.step_units >= 1 && m.step_units * m.unit_keys <= FILIGREE_ATTENTION_STEP_KEYS;
+}
+
+bool is_sane(const filigree_attention_shape &s, const filigree_attention_mask &m) {
+    if (s.batch < 1 || s.heads < 1 || s.kv_heads < 1 || s.heads % s.kv_heads != 0) return false;
+    if (s.dim < 8 || s.dim > 256 || s.dim % 8 != 0) return false;
+    if (m.mask_heads != 1 && m.mask_heads != s.heads) return false;
+    return s.first_pair >= 0 && s.pair_count >= 0 && s.first_pair + s.pair_count <= s.batch * s.kv_heads;
+}
+
+bool is_aligned(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer) % 64 == 0; }
+
+int32_t check(const AttentionCall &call) {
+    if (call.mask == nullptr || call.shape == nullptr) return FILIGREE_INVALID_ARGUMENT;
+    const filigree_attention_mask &m = *call.mask;
+    const filigree_attention_shape &s = *call.shape;
+    if (!is_sane(m) || !is_sane(s, m)) return FILIGREE_INVALID_ARGUMENT;
+    const int64_t packing = s.pair_count * m.used_count;
+    const int64_t items = packing + s.pair_count * (s.heads / s.kv_heads) * m.tile_count;
+    if (call.begin < 0 || call.end < call.begin || call.end > items) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin < packing && call.end > packing) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin == call.end) return FILIGREE_OK;
+    if (call.packed == nullptr || call.scratch == nullptr) return FILIGREE_INVALID_ARGUMENT;
+    if (!is_aligned(call.packed) || !is_aligned(call.scratch)) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin < packing)
+        return call.k != nullptr && call.v != nullptr ? FILIGREE_OK : FILIGREE_INVALID_ARGUMENT;
+    if (call.q == nullptr || (call.out == nullptr && call.state == nullptr)) return FILIGREE_INVALID_ARGUMENT;
+    return FILIGREE_OK;
+}
+
+} // namespace
+} // namespace filigree
+
+int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask,
+                                            const filigree_attention_shape *shape, const float *q,
+                                            const float *k, const float *v, float *out, float *lse,
+                                            float *state, float *packed, int64_t begin, int64_t end,
+                                            void *scratch) {
+    if (!FILIGREE_HAVE_AVX512 || !filigree::supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512))
+        return FILIGREE_UNSUPPORTED_ISA;
+    const filigree::AttentionCall call{mask, shape, q,      k,     v,   out,
+                                       lse,  state, packed, begin, end, static_cast<float *>(scratch)};
+    const int32_t status = filigree::check(call);
+    if (status != FILIGREE_OK || begin == end) return status;
+#if FILIGREE_HAVE_AVX512
+    filigree::attention_block_f32_avx512(call);
+#endif
+    return FILIGREE_OK;
+}

@@ -1,0 +1,61 @@
+/*
+ * Every attention kernel against the sums of attention_cases.h, bit for bit. `attention_test [seed [count]]`
+ * replays another draw.
+ */
+#include "attention_cases.h"
+
+#include <cinttypes>
+
+using namespace filigree_test;
+
+namespace {
+
+int64_t pick(Random &random, std::initializer_list<int64_t> from) {
+    return from.begin()[random.between(0, static_cast<int64_t>(from.size()) - 1)];
+}
+
+AttentionCase random_case(uint64_t seed) {
+    Random random(seed * 77 + 5);
+    AttentionCase c{};
+    c.queries = random.between(1, 150), c.keys = random.between(1, 150);
+    c.unit_keys = pick(random, {16, 32, 48, 64, 128});
+    c.block_cols = c.unit_keys * random.between(1, 2);
+    c.block_rows = 16 * random.between(1, 8);
+    c.tile_rows = std::min<int64_t>(c.block_rows, 64);
+    c.batch = random.between(1, 2), c.group = random.between(1, 2), c.kv_heads = random.between(1, 2);
+    c.dim = random.chance(0.1) ? pick(random, {136, 200, 256}) : 8 * random.between(1, 10);
+    c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
+    c.per_head = random.chance(0.5), c.lengths = random.chance(0.4), c.slopes = random.chance(0.3);
+    c.state = random.chance(0.2);
+    c.soft_cap = random.chance(0.3) ? 2.5f : 0.0f;
+    c.density = random.uniform();
+    return c;
+}
+
+void check_refusals(AttentionKernel kernel) {
+    alignas(64) float memory[64] = {};
+    filigree_attention_mask mask{};
+    filigree_attention_shape shape{};
+    CHECK(kernel(nullptr, &shape, memory, memory, memory, memory, memory, nullptr, memory, 0, 1, memory) ==
+          FILIGREE_INVALID_ARGUMENT);
+    CHECK(kernel(&mask, &shape, memory, memory, memory, memory, memory, nullptr, memory, 0, 1, memory) ==
+          FILIGREE_INVALID_ARGUMENT);
+}
+
+} // namespace
+
+int main(int count, char **arguments) {
+    filigree_features features{};
+    CHECK(filigree_get_features(&features) == FILIGREE_OK);
+    if (!FILIGREE_HAVE_AVX512 || (features.usable & FILIGREE_AVX512) == 0) skip("no AVX-512 here");
+    const uint64_t seed = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 1;
+    const uint64_t cases = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 150;
+    check_refusals(filigree_attention_block_f32_avx512);
+    for (uint64_t i = seed; i < seed + cases; ++i) {
+        char text[64];
+        std::snprintf(text, sizeof text, "seed %" PRIu64, i);
+        check_attention(filigree_attention_block_f32_avx512, random_case(i), i, Guarded::kEnd, text);
+    }
+    std::printf("%" PRIu64 " cases: ok\n", cases);
+    return 0;
+}
