@@ -159,8 +159,8 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             MemorySegment c, long cStride, float alpha, float beta, int panel, int width) {
         long stageAt = stageAt(packed);
         finishRows(packed, field(packed, SpmmFormat.BIAS), SpmmFormat.intField(packed, SpmmFormat.ACTIVATION), row,
-            count, scratch, accAt, padded, stageAt + STAGE_BYTES, stageAt, c, cStride, isTokenMajor(packed), alpha, beta,
-            (long) panel * PANEL, width);
+            count, scratch, accAt, padded, stageAt + STAGE_BYTES, stageAt, c, cStride, isTokenMajor(packed), alpha,
+            beta, (long) panel * PANEL, width);
     }
 
     /** Adds up the slots of one split row, in order, and finishes the row. */

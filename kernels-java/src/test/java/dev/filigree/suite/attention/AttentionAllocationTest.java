@@ -10,7 +10,7 @@ import dev.filigree.attention.AttentionState;
 import dev.filigree.attention.AttentionTensor;
 import dev.filigree.format.BlockGrid;
 import dev.filigree.format.BlockMasks;
-import dev.filigree.suite.Allocation;
+import dev.filigree.suite.Allocations;
 import dev.filigree.suite.HostBackends;
 import java.lang.foreign.Arena;
 import java.util.stream.Stream;
@@ -40,9 +40,9 @@ class AttentionAllocationTest {
             AttentionTensor out = test.output(arena);
             DenseMatrix lse = test.lse(arena);
             AttentionState state = AttentionState.allocate(arena, 1, 2, 100, 24);
-            Allocation.assertNone("a run on " + backend,
+            Allocations.assertNone("a run on " + backend,
                 () -> plan.run(q, k, v, test.keyLengths(), out, lse));
-            Allocation.assertNone("a pass on " + backend,
+            Allocations.assertNone("a pass on " + backend,
                 () -> plan.accumulate(q, k, v, test.keyLengths(), state));
         }
     }
