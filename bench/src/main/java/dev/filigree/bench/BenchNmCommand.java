@@ -8,12 +8,10 @@ import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.peer.PeerPool;
-import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.NmMatrix;
 import dev.filigree.format.NmPattern;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.Locale;
@@ -80,7 +78,7 @@ final class BenchNmCommand implements Callable<Integer> {
         try (Arena arena = Arena.ofConfined()) {
             a = NmMatrix.pruned(weights(arena), pattern);
         }
-        SpmmProblem problem = new SpmmProblem(storedEntries(a), tokens, layout, activation, common.seed());
+        SpmmProblem problem = new SpmmProblem(NmEntries.of(a), tokens, layout, activation, common.seed());
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
@@ -137,27 +135,6 @@ final class BenchNmCommand implements Callable<Integer> {
         return weights;
     }
 
-    /** What the reference in double goes over; the entries that pad the last group meet nothing. */
-    private static CsrMatrix storedEntries(NmMatrix a) {
-        int[] columns = new int[a.slots()];
-        int real = a.slots();
-        a.columns(0, columns);
-        while (real > 0 && columns[real - 1] >= a.cols()) {
-            real--;
-        }
-        long[] offsets = new long[a.rows() + 1];
-        int[] allColumns = new int[Math.multiplyExact(a.rows(), real)];
-        float[] values = new float[allColumns.length];
-        for (int r = 0; r < a.rows(); r++) {
-            a.columns(r, columns);
-            System.arraycopy(columns, 0, allColumns, r * real, real);
-            MemorySegment.copy(a.values(), ValueLayout.JAVA_FLOAT,
-                (long) r * a.slots() * Float.BYTES, values, r * real, real);
-            offsets[r + 1] = offsets[r] + real;
-        }
-        return CsrMatrix.fromArrays(a.rows(), a.cols(), offsets, allColumns, values);
-    }
-
     private JsonObject describe(NmMatrix a, int workingSets) {
         JsonObject json = new JsonObject();
         json.addProperty("rows", rows);
@@ -178,7 +155,8 @@ final class BenchNmCommand implements Callable<Integer> {
 
     private void print(PrintWriter out, NmMatrix a, SpmmComparison comparison) {
         out.printf(Locale.ROOT,
-            "nm  %d x %d, %s, pruned by magnitude, %,d stored, %d tokens, %s, %s%s, %d %s, %d rounds%n", rows, cols, a.pattern(), a.nnz(), tokens, dtype.id(), Choice.name(layout),
+            "nm  %d x %d, %s, pruned by magnitude, %,d stored, %d tokens, %s, %s%s, %d %s, %d rounds%n", rows, cols,
+            a.pattern(), a.nnz(), tokens, dtype.id(), Choice.name(layout),
             activation == Activation.NONE ? "" : ", " + Choice.name(activation),
             common.threads(), common.threads() == 1 ? "thread" : "threads", common.rounds());
         if (comparison.workingSets() > 1) {

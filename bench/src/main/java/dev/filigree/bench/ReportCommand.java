@@ -44,7 +44,8 @@ final class ReportCommand implements Callable<Integer> {
     private final List<ReportSection> sections;
 
     ReportCommand() {
-        this(List.of(new MachineReportSection(), new SpmmReportSection(), new AttentionReportSection()));
+        this(List.of(new MachineReportSection(), new SpmmReportSection(), new NmReportSection(),
+            new AttentionReportSection()));
     }
 
     /** For tests: other sections. */

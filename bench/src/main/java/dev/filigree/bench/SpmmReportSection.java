@@ -10,6 +10,7 @@ import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.minilm.Projection;
 import dev.filigree.bench.minilm.Tokens;
 import dev.filigree.bench.onnx.WeightMatrix;
+import dev.filigree.bench.peer.PeerPool;
 import dev.filigree.bench.report.Section;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.Pruning;
@@ -111,8 +112,11 @@ final class SpmmReportSection implements ReportSection {
         List<JsonObject> cases = new ArrayList<>();
         int checked = 0;
         int failures = 0;
-        try (Workers team = Workers.of(Runtime.getRuntime().availableProcessors());
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (Workers team = Workers.of(threads); PeerPool pool = new PeerPool(threads);
                 Progress progress = new Progress("spmm", cells.size()); Arena arena = Arena.ofShared()) {
+            SpmmEntrants entrants =
+                new SpmmEntrants(backends, true, context.peers() ? PeerNames.SPMM : List.of(), pool);
             Projection current = null;
             DenseMatrix dense = null;
             for (Cell cell : cells) {
@@ -128,7 +132,7 @@ final class SpmmReportSection implements ReportSection {
                     Optional.of(tokens.data()));
                 SideBySide.Settings settings = cases.isEmpty() ? new SideBySide.Settings(grid.settings.rounds(),
                     FIRST_WARM_UP, grid.settings.batch()) : grid.settings;
-                SpmmComparison comparison = compare(problem, backends, context, team, settings);
+                SpmmComparison comparison = SpmmComparison.run(problem, entrants, team, settings, () -> {});
                 Optional<SpmmLayerCheck> check = cell.n == Grid.PROMPT
                     ? Optional.of(SpmmLayerCheck.of(pruned, tokens, dense, backends, team)) : Optional.empty();
                 content.add(cell, comparison, check);
@@ -142,18 +146,6 @@ final class SpmmReportSection implements ReportSection {
             }
         }
         return new Section(title(), content.blocks(), cases, checked, failures);
-    }
-
-    /** All contenders on one problem: the backends, and whoever else is asked for. */
-    private static SpmmComparison compare(SpmmProblem problem, List<Backend> backends, Context context, Workers team,
-            SideBySide.Settings settings) {
-        SpmmComparison comparison = SpmmComparison.run(problem, backends, team, settings, () -> {});
-        if (!context.peers()) {
-            return comparison;
-        }
-        List<ContenderResult> results = new ArrayList<>(comparison.results());
-        results.add(new ContenderResult.Failure("peers", "peers are not built in yet", false));
-        return new SpmmComparison(results, comparison.workingSets());
     }
 
     /**
