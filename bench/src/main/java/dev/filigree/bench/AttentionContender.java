@@ -12,7 +12,7 @@ import dev.filigree.suite.attention.AttentionCase;
 import dev.filigree.suite.attention.AttentionRun;
 import java.lang.foreign.Arena;
 
-/** One of Filigree's backends on an attention, or its dense path: the same kernel with a mask that lists every block. */
+/** One of Filigree's backends on an attention, or its dense path: the same kernel with every block listed. */
 final class AttentionContender implements Contender {
 
     private final Arena arena = Arena.ofShared();

@@ -68,8 +68,8 @@ final class AttentionReportSection implements ReportSection {
             }
         }
         List<Block> blocks = new ArrayList<>();
-        blocks.add(new Prose(Prose.Tone.PLAIN, String.format(Locale.ROOT, "%d tokens, %d heads of %d, blocks of %d, f32, "
-            + "%d threads. GFLOP/s count the scores of the mask alone; the dense path is the same kernel over every "
+        blocks.add(new Prose(Prose.Tone.PLAIN, String.format(Locale.ROOT, "%d tokens, %d heads of %d, blocks of %d, "
+            + "f32, %d threads. GFLOP/s count the scores of the mask alone; the dense path is the same kernel over every "
             + "block. Operands are drawn; each result is compared with a reference in double on some rows of every "
             + "head.", seq, heads, HEAD_DIM, BLOCK, Runtime.getRuntime().availableProcessors())));
         blocks.add(new DataTable("Masks of published methods, one call each", List.of("mask", "density",

@@ -13,8 +13,9 @@ import java.util.TreeMap;
 import java.util.function.Function;
 
 /**
- * Verifies an operation of one dense input and one output: runs random cases on every subject, alone and on a team, and compares each result with the reference in double
- * within its tolerance, and with the scalar backend on one thread bit for bit.
+ * Verifies an operation of one dense input and one output: runs random cases on every subject, alone and on a team, and
+ * compares each result with the reference in double within its tolerance, and with the scalar backend on one thread bit
+ * for bit.
  *
  * @param <C> the operation's cases
  */

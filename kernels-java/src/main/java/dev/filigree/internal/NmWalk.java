@@ -212,7 +212,7 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         }
     }
 
-    /** Writes the columns of a group's entries, counted from the block's first, to scratch: {@code [slots][streams]}. */
+    /** Writes the columns of a group's entries, counted from the block's, to scratch: {@code [slots][streams]}. */
     protected static void expandColumns(MemorySegment packed, long block, long group, int slots,
             MemorySegment scratch) {
         int bits = intField(packed, NmFormat.INDEX_BITS);

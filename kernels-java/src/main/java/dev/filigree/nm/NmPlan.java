@@ -241,6 +241,7 @@ public final class NmPlan implements AutoCloseable {
 
     @Override
     public String toString() {
-        return "NmPlan[" + rows + " x " + cols + ", " + pattern + ", " + explanation.kernel() + (gate.isClosed() ? ", closed]" : "]");
+        return "NmPlan[" + rows + " x " + cols + ", " + pattern + ", " + explanation.kernel()
+            + (gate.isClosed() ? ", closed]" : "]");
     }
 }

@@ -25,8 +25,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * N:M sparse GEMM on all cores. A backend that cannot run here fails in the set-up: a figure never belongs to another one
- * than it says.
+ * N:M sparse GEMM on all cores. A backend that cannot run here fails in the set-up: a figure never belongs to another
+ * one than it says.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)

@@ -77,7 +77,8 @@ class DsnotTest {
             }
             assertThat(leastKept).isGreaterThanOrEqualTo(mostDropped);
         }
-        assertThatThrownBy(() -> Wanda.unstructured(weights, statistics, 2)).hasMessage("sparsity = 2.0 is not in [0, 1]");
+        assertThatThrownBy(() -> Wanda.unstructured(weights, statistics, 2))
+            .hasMessage("sparsity = 2.0 is not in [0, 1]");
     }
 
     @Test

@@ -202,7 +202,7 @@ class SpmmCorrectnessTest {
 
     @Test
     void specialValuesFollowIeee() {
-        // Row 0: inf + -inf; row 1: 0 * inf (a stored zero); row 2: denormal; row 3: -0 alone gives +0; row 4: overflow.
+        // Row 0: inf + -inf; row 1: 0 * inf (a stored zero); row 2: denormal; row 3: -0 alone gives +0; row 4: too big.
         CsrMatrix a = CsrMatrix.fromArrays(5, 2, new int[] {0, 2, 3, 4, 5, 7}, new int[] {0, 1, 0, 1, 1, 0, 1},
             new float[] {1, -1, 0, 0x1p-20f, -0f, 0x1p100f, 1});
         float inf = Float.POSITIVE_INFINITY;
