@@ -192,6 +192,8 @@ class AttentionContractTest {
                     assertThat(shared.scope().isAlive()).isFalse();
                 }
                 started.set(true);
+                // The JVM interrupts a thread when it stops its access to memory that is being closed.
+                Thread.interrupted();
                 closer.join();
             }
         }
