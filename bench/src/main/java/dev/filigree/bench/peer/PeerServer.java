@@ -63,7 +63,8 @@ public final class PeerServer {
             try {
                 libraries.add(services.next());
             } catch (ServiceConfigurationError e) {
-                System.err.println(e.getMessage()); // A build that has lost one still has the others.
+                // A build that has lost one still has the others; who asks for the lost one is told that it is not there.
+                continue;
             }
         }
         return libraries;
