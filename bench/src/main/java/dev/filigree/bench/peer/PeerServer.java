@@ -63,7 +63,7 @@ public final class PeerServer {
             try {
                 libraries.add(services.next());
             } catch (ServiceConfigurationError e) {
-                // A build that has lost one still has the others; who asks for the lost one is told that it is not there.
+                // A build that has lost one still has the others; who asks for the lost one is told so.
                 continue;
             }
         }
