@@ -8,6 +8,7 @@ import dev.filigree.Refusal;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.CheckedContender;
 import dev.filigree.bench.measure.Contender;
+import dev.filigree.bench.measure.FmaCeiling;
 import dev.filigree.bench.measure.Outcome;
 import dev.filigree.bench.measure.SideBySide;
 import dev.filigree.bench.measure.Timing;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Activation;
 import dev.filigree.Layout;
+import dev.filigree.bench.measure.FmaCeiling;
 import dev.filigree.bench.measure.Timing;
 import java.util.List;
 import java.util.Optional;
