@@ -24,6 +24,16 @@ public abstract class PlanOptions<O extends PlanOptions<O>> {
         this.values = values;
     }
 
+    /** The options that all such plans have. */
+    protected final Values values() {
+        return values;
+    }
+
+    /** What {@link #toString} says of the options that one operation alone has. */
+    protected String details() {
+        return "";
+    }
+
     /** Options like these with other values. */
     protected abstract O with(Values newValues);
 
@@ -90,6 +100,6 @@ public abstract class PlanOptions<O extends PlanOptions<O>> {
     public String toString() {
         return getClass().getSimpleName() + "[" + values.layout + ", activation " + values.activation
             + (values.bias == null ? "" : ", bias")
-            + (values.backend == null ? "" : ", backend " + values.backend.id()) + "]";
+            + (values.backend == null ? "" : ", backend " + values.backend.id()) + details() + "]";
     }
 }
