@@ -64,18 +64,20 @@ class LauncherTest {
     }
 
     private CommandLineRun launch(String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(root.resolve("filigree").toString()));
-        command.addAll(List.of(arguments));
+        // The script's filter of stderr may outlive the script: the pipe into cat ends when both have.
+        List<String> command = new ArrayList<>(List.of("bash", "-c",
+            "out=$1; shift; \"$@\" 2>&1 > \"$out\" | cat; exit ${PIPESTATUS[0]}", "bash"));
         Path out = Files.createTempFile("out", "");
-        ProcessBuilder builder = new ProcessBuilder(command).directory(root.getParent().toFile())
-            .redirectOutput(out.toFile());
+        command.add(out.toString());
+        command.add(root.resolve("filigree").toString());
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command).directory(root.getParent().toFile());
         builder.environment().put("JAVA_HOME", jdk.toString());
         builder.environment().put("FILIGREE_JAVA_OPTS", "-Xmx1g -Dx=y");
         // A build would need it; this tree's is up to date, or the test wants to see that it is not.
         builder.environment().put("PATH", root.resolve("bin") + ":" + System.getenv("PATH"));
         Process process = builder.start();
-        // Read through a pipe: the script's filter of stderr may outlive the script, but not the pipe's end.
-        String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
+        String err = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         int code = process.waitFor();
         CommandLineRun run = new CommandLineRun(code, Files.readString(out), err);
         Files.delete(out);
