@@ -107,10 +107,8 @@ enum {
     FILIGREE_SPMM_TILE_OR_IN_PLACE = 2 /* scratch has room for the tile, for kernels that do better with it */
 };
 
-typedef struct filigree_spmm_entry {
-    int32_t column;
-    float value;
-} filigree_spmm_entry;
+/* Rows whose entries may lie in turns: chains enough to hide a multiply-add's latency in narrow panels. */
+#define FILIGREE_SPMM_INTERLEAVED 4
 
 /*
  * The header of a packed sparse matrix A (rows x cols, f32); offsets are bytes from the header's own address, and
@@ -121,17 +119,22 @@ typedef struct filigree_spmm_entry {
  * ~slot when v is a segment whose sum goes to partial slot `slot`; the segments of a row have consecutive slots
  * in column order.
  *
- * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, virtual row by virtual row,
- * in ascending column order lie the nonzeros: those of block k and virtual row v are entries
- * row_starts[k * (virtual_rows + 1) + v] up to row_starts[k * (virtual_rows + 1) + v + 1]; their columns count
- * from the start of the block.
+ * Groups. Virtual rows come in groups of `group`, the last of which may lack rows. The entries of a group lie in
+ * turns: entry i belongs to its row i % group. A row that has no more entries than others of its group is padded with
+ * entries of value 0 in column block_depth, where a kernel keeps a row of zeros behind its tile; so is a row that is
+ * not there. Work items and passes begin with a group.
+ *
+ * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, group by group, and for each
+ * row in ascending column order lie the nonzeros: those of block k and group g are entries
+ * group_starts[k * (groups + 1) + g] up to group_starts[k * (groups + 1) + g + 1] of columns and values; their columns
+ * count from the start of the block.
  *
  * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the
  * virtual rows chunk_starts[i] up to chunk_starts[i + 1]. After all those, and only when every one is done, come
  * the items that combine: item panels * chunk_count + p * split_count + j adds up the slots of split row j for
  * panel p, in slot order, and writes the row.
  *
- * Order of sums. acc = +0; acc = fma(a, b, acc) over the virtual row's nonzeros in column order. A split row is
+ * Order of sums. acc = +0; acc = fma(a, b, acc) over the virtual row's entries in column order. A split row is
  * ((s0 + s1) + s2) + ... Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias,
  * y = y + bias[row]; c = activation(y). With beta = 0, c is not read.
  */
@@ -146,6 +149,7 @@ typedef struct filigree_spmm_packed {
     int64_t block_count;   /* 0 when cols is 0 */
     int64_t tiled;         /* FILIGREE_SPMM_TILE: a panel of a block of B is copied to scratch before use. Else B may
                               be read in place (feature-major and block_count <= 1 then) */
+    int64_t group;         /* 1, or FILIGREE_SPMM_INTERLEAVED; then B is tiled */
     int64_t pass_rows;     /* virtual rows whose accumulators are in scratch at a time */
     int64_t chunk_count;
     int64_t split_count;   /* split rows */
@@ -160,8 +164,9 @@ typedef struct filigree_spmm_packed {
     int64_t chunk_starts; /* int64[chunk_count + 1] */
     int64_t targets;      /* int32[virtual_rows] */
     int64_t splits;       /* int32[2 * split_count + 2]: row, first slot; ends in (rows, partial_count) */
-    int64_t row_starts;   /* int64[block_count * (virtual_rows + 1)] */
-    int64_t entries;      /* filigree_spmm_entry[nnz] */
+    int64_t group_starts; /* int64[block_count * (groups + 1)], groups = virtual_rows / group, rounded up */
+    int64_t columns;      /* int32[entries]; as many as there are nonzeros when group is 1 */
+    int64_t values;       /* float[entries] */
 } filigree_spmm_packed;
 
 #define FILIGREE_SPMM_MAGIC 0x316d6d7073676c66LL /* "flgspmm1" in little-endian memory */

@@ -36,11 +36,13 @@ void guard_spmm(SpmmKernel kernel, Guarded::Side side) {
     tokens.layout = FILIGREE_TOKEN_MAJOR;
     PackOptions one_tile = tokens;
     one_tile.block_depth = 21;
+    PackOptions in_turns = tiled, in_turns_tokens = one_tile;
+    in_turns.group = in_turns_tokens.group = FILIGREE_SPMM_INTERLEAVED;
 
     Random random(3);
     /* Not a multiple of 16 either way, so that token-major blocks have tails too. */
     const Csr m = random_csr(random, 19, 21, 0.35);
-    for (PackOptions pack : {in_place, tiled, tokens, one_tile}) {
+    for (PackOptions pack : {in_place, tiled, tokens, one_tile, in_turns, in_turns_tokens}) {
         for (int64_t n = 1; n <= 130; ++n) {
             pack.activation = static_cast<int32_t>(n % (FILIGREE_ACTIVATION_SILU + 1));
             const Packed packed = Packer(m, pack, random).take();
@@ -49,9 +51,10 @@ void guard_spmm(SpmmKernel kernel, Guarded::Side side) {
             const Shape shape(m, n, pack.layout, padding, padding);
             const float beta = n % 3 == 0 ? 0.0f : 0.5f;
             std::snprintf(current, sizeof current,
-                          "spmm, %s of the operands, layout %d, tiled %d, depth %" PRId64 ", n %" PRId64,
-                          side == Guarded::kEnd ? "end" : "start", pack.layout, pack.tiled, pack.block_depth,
-                          n);
+                          "spmm, %s of the operands, layout %d, tiled %d, group %" PRId64 ", depth %" PRId64
+                          ", n %" PRId64,
+                          side == Guarded::kEnd ? "end" : "start", pack.layout, pack.tiled, pack.group,
+                          pack.block_depth, n);
 
             Guarded a(h.bytes, side, 64);
             std::memcpy(a.as<char>(), packed.bytes.data(), packed.bytes.size());

@@ -8,14 +8,13 @@
     _Static_assert(offsetof(filigree_spmm_packed, member) == (offset), #member " has moved")
 
 OFFSET_IS(magic, 0);
-OFFSET_IS(scratch_bytes, 104);
-OFFSET_IS(layout, 112);
-OFFSET_IS(activation, 116);
-OFFSET_IS(bias, 120);
-OFFSET_IS(entries, 160);
-_Static_assert(sizeof(filigree_spmm_packed) == 168, "the packed header has grown");
-_Static_assert(sizeof(filigree_spmm_entry) == 8 && offsetof(filigree_spmm_entry, value) == 4,
-               "an entry has changed");
+OFFSET_IS(scratch_bytes, 112);
+OFFSET_IS(layout, 120);
+OFFSET_IS(activation, 124);
+OFFSET_IS(bias, 128);
+OFFSET_IS(columns, 168);
+OFFSET_IS(values, 176);
+_Static_assert(sizeof(filigree_spmm_packed) == 184, "the packed header has grown");
 _Static_assert(sizeof(filigree_features) == 12, "filigree_features has grown");
 
 int main(void) {

@@ -44,6 +44,7 @@ inline Csr random_csr(Random &random, int64_t rows, int64_t cols, double density
 }
 
 struct PackOptions {
+    int64_t group = 1;             /* virtual rows whose entries lie in turns; needs a tile */
     int64_t row_limit = INT64_MAX; /* nonzeros of a virtual row */
     int64_t block_depth = 1;       /* columns of a block */
     bool tiled = true;
@@ -64,8 +65,11 @@ struct Packed {
 class Packer {
 public:
     Packer(const Csr &m, const PackOptions &options, Random &random) : m_(m), options_(options) {
+        /* Work items and passes begin with a group. */
+        options_.pass_rows = (options.pass_rows + options.group - 1) / options.group * options.group;
+        options_.chunk_rows = (options.chunk_rows + options.group - 1) / options.group * options.group;
         cut_rows();
-        packed_.options = options;
+        packed_.options = options_;
         filigree_spmm_packed &h = packed_.header;
         h.magic = FILIGREE_SPMM_MAGIC;
         h.rows = m.rows, h.cols = m.cols, h.nnz = m.nnz();
@@ -73,7 +77,8 @@ public:
         h.block_depth = options.block_depth;
         h.block_count = (m.cols + options.block_depth - 1) / options.block_depth;
         h.tiled = options.tiled;
-        h.pass_rows = options.pass_rows;
+        h.group = options.group;
+        h.pass_rows = options_.pass_rows;
         h.split_count = static_cast<int64_t>(splits_.size()) / 2;
         h.partial_count = slots_;
         h.layout = options.layout;
@@ -83,11 +88,13 @@ public:
 
         std::vector<int64_t> chunk_starts{0};
         while (chunk_starts.back() < h.virtual_rows)
-            chunk_starts.push_back(std::min(chunk_starts.back() + options.chunk_rows, h.virtual_rows));
+            chunk_starts.push_back(std::min(chunk_starts.back() + options_.chunk_rows, h.virtual_rows));
         h.chunk_count = static_cast<int64_t>(chunk_starts.size()) - 1;
 
-        const int64_t tile_rows = options.tiled ? std::min(options.block_depth, m.cols) : 0;
-        const int64_t sum_rows = std::min(options.pass_rows, h.virtual_rows);
+        const int64_t tile_rows = !options.tiled     ? 0
+                                  : options.group > 1 ? options.block_depth + 1
+                                                      : std::min(options.block_depth, m.cols);
+        const int64_t sum_rows = std::min(options_.pass_rows, h.virtual_rows);
         h.scratch_bytes = (tile_rows + sum_rows) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
 
         sort_into_blocks();
@@ -99,8 +106,9 @@ public:
         h.chunk_starts = put(chunk_starts);
         h.targets = put(targets_);
         h.splits = put(splits_);
-        h.row_starts = put(row_starts_);
-        h.entries = put(entries_);
+        h.group_starts = put(group_starts_);
+        h.columns = put(columns_);
+        h.values = put(values_);
         /* The 64 readable bytes, and a size that can be both flush and aligned. */
         packed_.bytes.resize((packed_.bytes.size() + 63) / 64 * 64 + 64);
         h.bytes = static_cast<int64_t>(packed_.bytes.size());
@@ -127,17 +135,30 @@ private:
         }
     }
 
+    /* Row by row, or the rows of a group in turns, the shorter ones padded with zeros. */
     void sort_into_blocks() {
+        const int64_t rows = static_cast<int64_t>(targets_.size()), group = options_.group;
         for (int64_t k = 0; k < packed_.header.block_count; ++k) {
             const int64_t low = k * options_.block_depth, high = low + options_.block_depth;
-            for (size_t v = 0; v < targets_.size(); ++v) {
-                row_starts_.push_back(static_cast<int64_t>(entries_.size()));
-                for (int64_t i = starts_[v]; i < ends_[v]; ++i) {
-                    if (m_.columns[i] < low || m_.columns[i] >= high) continue;
-                    entries_.push_back({static_cast<int32_t>(m_.columns[i] - low), m_.values[i]});
+            for (int64_t v = 0; v < rows; v += group) {
+                std::vector<std::vector<int64_t>> members(group);
+                size_t longest = 0;
+                for (int64_t r = v; r < std::min(rows, v + group); ++r) {
+                    for (int64_t i = starts_[r]; i < ends_[r]; ++i)
+                        if (m_.columns[i] >= low && m_.columns[i] < high) members[r - v].push_back(i);
+                    longest = std::max(longest, members[r - v].size());
+                }
+                group_starts_.push_back(static_cast<int64_t>(columns_.size()));
+                for (size_t turn = 0; turn < longest; ++turn) {
+                    for (const std::vector<int64_t> &member : members) {
+                        const bool has = turn < member.size();
+                        columns_.push_back(
+                            static_cast<int32_t>(has ? m_.columns[member[turn]] - low : options_.block_depth));
+                        values_.push_back(has ? m_.values[member[turn]] : 0);
+                    }
                 }
             }
-            row_starts_.push_back(static_cast<int64_t>(entries_.size()));
+            group_starts_.push_back(static_cast<int64_t>(columns_.size()));
         }
     }
 
@@ -154,9 +175,9 @@ private:
     PackOptions options_;
     Packed packed_;
     int64_t slots_ = 0;
-    std::vector<int32_t> targets_, splits_;
-    std::vector<filigree_spmm_entry> entries_;
-    std::vector<int64_t> starts_, ends_, row_starts_;
+    std::vector<int32_t> targets_, splits_, columns_;
+    std::vector<float> values_;
+    std::vector<int64_t> starts_, ends_, group_starts_;
 };
 
 /* The dense operands of a call, each exactly as large as its shape and stride make it. */

@@ -23,11 +23,11 @@ std::string describe(const Case &k) {
     char text[400];
     std::snprintf(text, sizeof text,
                   "seed %" PRIu64 ": %" PRId64 " x %" PRId64 ", density %g, n %" PRId64
-                  ", layout %d, tiled %d, depth %" PRId64 ", limit %" PRId64 ", pass %" PRId64
+                  ", layout %d, tiled %d, group %" PRId64 ", depth %" PRId64 ", limit %" PRId64 ", pass %" PRId64
                   ", chunk %" PRId64 ", activation %d, bias %d, padding %" PRId64 " %" PRId64
                   ", alpha %g, beta %g",
-                  k.seed, k.rows, k.cols, k.density, k.n, k.pack.layout, k.pack.tiled, k.pack.block_depth,
-                  k.pack.row_limit, k.pack.pass_rows, k.pack.chunk_rows, k.pack.activation, k.pack.has_bias,
+                  k.seed, k.rows, k.cols, k.density, k.n, k.pack.layout, k.pack.tiled, k.pack.group,
+                  k.pack.block_depth, k.pack.row_limit, k.pack.pass_rows, k.pack.chunk_rows, k.pack.activation, k.pack.has_bias,
                   k.b_padding, k.c_padding, k.alpha, k.beta);
     return text;
 }
@@ -86,7 +86,7 @@ void check_case(SpmmKernel kernel, const Case &k) {
 }
 
 /* B in place and as one tile; tiles in several blocks of which the last is short, with passes that end inside
- * a chunk; both layouts. Each for every width from one lane of one panel to a lane in the third panel. */
+ * a chunk; rows one by one and in turns; both layouts. Each for every width from one lane of one panel to a lane in the third panel. */
 int check_every_tail(SpmmKernel kernel, uint64_t seed) {
     int cases = 0;
     PackOptions in_place;
@@ -98,7 +98,10 @@ int check_every_tail(SpmmKernel kernel, uint64_t seed) {
     PackOptions one_tile_tokens = one_tile, blocks_tokens = blocks;
     one_tile_tokens.layout = blocks_tokens.layout = FILIGREE_TOKEN_MAJOR;
     one_tile_tokens.pass_rows = blocks_tokens.pass_rows = 21;
-    for (const PackOptions &pack : {in_place, one_tile, blocks, one_tile_tokens, blocks_tokens}) {
+    PackOptions turns = one_tile, blocks_turns = blocks, blocks_turns_tokens = blocks_tokens;
+    turns.group = blocks_turns.group = blocks_turns_tokens.group = FILIGREE_SPMM_INTERLEAVED;
+    for (const PackOptions &pack :
+         {in_place, one_tile, blocks, one_tile_tokens, blocks_tokens, turns, blocks_turns, blocks_turns_tokens}) {
         for (int64_t n = 1; n <= 130; ++n, ++cases)
             check_case(kernel, {seed + n, 23, 29, n, 0.3, pack, n % 3, n % 2, 1.0f, 0.0f});
     }
@@ -118,6 +121,7 @@ int check_random(SpmmKernel kernel, uint64_t seed, int count) {
         k.pack.tiled = (k.pack.layout == FILIGREE_TOKEN_MAJOR && k.cols > 0) || random.chance(0.7);
         k.pack.block_depth =
             k.pack.tiled && random.chance(0.6) ? random.between(1, 40) : std::max<int64_t>(k.cols, 1);
+        k.pack.group = !k.pack.tiled || random.chance(0.5) ? 1 : FILIGREE_SPMM_INTERLEAVED;
         k.pack.row_limit = random.chance(0.5) ? INT64_MAX : random.between(1, 30);
         k.pack.pass_rows = random.between(1, 80);
         k.pack.chunk_rows = random.between(1, 40);
@@ -245,6 +249,8 @@ void check_refusals(SpmmKernel kernel) {
     CHECK(refused(with([](auto &h) { h.activation = 6; })));
     CHECK(refused(with([](auto &h) { h.tiled = 0; })));
     CHECK(refused(with([](auto &h) { h.pass_rows = 0; })));
+    CHECK(refused(with([](auto &h) { h.group = 2; })));
+    CHECK(refused(with([](auto &h) { h.group = FILIGREE_SPMM_INTERLEAVED, h.pass_rows = 6; })));
     CHECK(refused(with([](auto &h) { h.block_count += 1; })));
     CHECK(refused(with([](auto &h) { h.scratch_bytes -= 64; })));
     for (const float x : c) CHECK(x == -5.0f);

@@ -21,6 +21,15 @@ struct SpmmCall {
     void *scratch;
 };
 
+inline int64_t groups_of(const filigree_spmm_packed &a) { return (a.virtual_rows + a.group - 1) / a.group; }
+
+/* Of scratch; with the row of zeros that padding reads. */
+inline int64_t tile_rows_of(const filigree_spmm_packed &a) {
+    if (a.tiled != FILIGREE_SPMM_TILE || a.block_count == 0) return 0;
+    if (a.group > 1) return a.block_depth + 1;
+    return a.block_depth < a.cols ? a.block_depth : a.cols;
+}
+
 void spmm_csr_f32_avx512(const SpmmCall &call);
 
 } // namespace filigree

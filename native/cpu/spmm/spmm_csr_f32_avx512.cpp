@@ -18,7 +18,8 @@
  *
  * One nonzero takes Z loads of B, one broadcast load and one index load for Z multiply-adds, so loads bound
  * it, not arithmetic, while B comes from L1 or L2. Chains bound it too: a multiply-add takes 4 clocks and two
- * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time.
+ * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time;
+ * a matrix packed for narrow products has their entries side by side, too, so that they are one stream.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -31,9 +32,9 @@
 namespace filigree {
 namespace {
 
-/* Entries of A are a stream, read once a panel. At 2.5 clocks each, this many cover a DRAM latency thrice. */
+/* Entries of A are two streams, read once a panel. At 2.5 clocks each, this many cover a DRAM latency thrice. */
 constexpr int64_t kEntriesAhead = 512;
-constexpr int64_t kEntriesALine = 8;
+constexpr int64_t kEntriesALine = 16;
 
 /* ---- where a row of B is ---- */
 
@@ -72,9 +73,18 @@ template <int Z> struct InPlaceTail {
 
 /* ---- multiply-adds ---- */
 
-template <int Z, class B> FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const filigree_spmm_entry &entry) {
-    const float *row = b.row(entry.column);
-    const __m512 a = _mm512_set1_ps(entry.value);
+/* Nonzeros of one row, or of rows in turns. */
+struct Entries {
+    const int32_t *columns;
+    const float *values;
+
+    FILIGREE_INLINE Entries from(int64_t first) const { return {columns + first, values + first}; }
+};
+
+template <int Z, class B>
+FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const Entries &entries, int64_t i) {
+    const float *row = b.row(entries.columns[i]);
+    const __m512 a = _mm512_set1_ps(entries.values[i]);
     s.v0 = _mm512_fmadd_ps(a, b.template vector<0>(row), s.v0);
     if constexpr (Z > 1) s.v1 = _mm512_fmadd_ps(a, b.template vector<1>(row), s.v1);
     if constexpr (Z > 2) s.v2 = _mm512_fmadd_ps(a, b.template vector<2>(row), s.v2);
@@ -86,51 +96,63 @@ template <int Z, class B> FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const
  * nonzero left over would be one more branch that nobody can predict, which costs as much as eight nonzeros.
  */
 template <int Z, class B>
-FILIGREE_INLINE void add_rest(Sums<Z> &s, const B &b, const filigree_spmm_entry *entries, int64_t begin,
-                              int64_t end) {
-    for (int64_t i = begin; i < end; ++i) add(s, b, entries[i]);
+FILIGREE_INLINE void add_rest(Sums<Z> &s, const B &b, const Entries &entries, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) add(s, b, entries, i);
 }
 
-/* Two rows: side by side as far as the shorter one reaches, then the rest of the longer one. */
+/* Rows side by side as far as the shortest one reaches, then what the others have left. */
 template <int Z, class B>
-FILIGREE_INLINE void add_two(Sums<Z> &s0, Sums<Z> &s1, const B &b, const filigree_spmm_entry *entries,
+FILIGREE_INLINE void add_two(Sums<Z> &s0, Sums<Z> &s1, const B &b, const Entries &entries,
                              const int64_t *starts) {
     const int64_t count0 = starts[1] - starts[0], count1 = starts[2] - starts[1];
-    const filigree_spmm_entry *entries0 = entries + starts[0], *entries1 = entries + starts[1];
+    const Entries row0 = entries.from(starts[0]), row1 = entries.from(starts[1]);
     const int64_t common = smaller(count0, count1);
     for (int64_t i = 0; i < common; ++i) {
-        add(s0, b, entries0[i]);
-        add(s1, b, entries1[i]);
+        add(s0, b, row0, i);
+        add(s1, b, row1, i);
     }
-    add_rest(s0, b, entries0, common, count0);
-    add_rest(s1, b, entries1, common, count1);
+    add_rest(s0, b, row0, common, count0);
+    add_rest(s1, b, row1, common, count1);
 }
 
 template <int Z, class B>
 FILIGREE_INLINE void add_four(Sums<Z> &s0, Sums<Z> &s1, Sums<Z> &s2, Sums<Z> &s3, const B &b,
-                              const filigree_spmm_entry *entries, const int64_t *starts) {
+                              const Entries &entries, const int64_t *starts) {
     const int64_t count0 = starts[1] - starts[0], count1 = starts[2] - starts[1];
     const int64_t count2 = starts[3] - starts[2], count3 = starts[4] - starts[3];
-    const filigree_spmm_entry *entries0 = entries + starts[0], *entries1 = entries + starts[1];
-    const filigree_spmm_entry *entries2 = entries + starts[2], *entries3 = entries + starts[3];
+    const Entries row0 = entries.from(starts[0]), row1 = entries.from(starts[1]);
+    const Entries row2 = entries.from(starts[2]), row3 = entries.from(starts[3]);
     const int64_t common = smaller(smaller(count0, count1), smaller(count2, count3));
     for (int64_t i = 0; i < common; ++i) {
-        add(s0, b, entries0[i]);
-        add(s1, b, entries1[i]);
-        add(s2, b, entries2[i]);
-        add(s3, b, entries3[i]);
+        add(s0, b, row0, i);
+        add(s1, b, row1, i);
+        add(s2, b, row2, i);
+        add(s3, b, row3, i);
     }
-    add_rest(s0, b, entries0, common, count0);
-    add_rest(s1, b, entries1, common, count1);
-    add_rest(s2, b, entries2, common, count2);
-    add_rest(s3, b, entries3, common, count3);
+    add_rest(s0, b, row0, common, count0);
+    add_rest(s1, b, row1, common, count1);
+    add_rest(s2, b, row2, common, count2);
+    add_rest(s3, b, row3, common, count3);
+}
+
+/* Four rows in turns. */
+template <int Z, class B>
+FILIGREE_INLINE void add_turns(Sums<Z> &s0, Sums<Z> &s1, Sums<Z> &s2, Sums<Z> &s3, const B &b,
+                               const Entries &entries, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += FILIGREE_SPMM_INTERLEAVED) {
+        add(s0, b, entries, i);
+        add(s1, b, entries, i + 1);
+        add(s2, b, entries, i + 2);
+        add(s3, b, entries, i + 3);
+    }
 }
 
 /* ---- blocks ---- */
 
 /* A block of columns of A for the virtual rows [begin, end) of a pass. */
 struct Block {
-    const int64_t *starts;
+    const int64_t *starts; /* of the groups of these rows */
+    int64_t groups;
     int64_t begin;
     int64_t end;
     bool is_first;
@@ -162,33 +184,57 @@ template <int Z> FILIGREE_INLINE void enter(const Panel &p, const Block &k, Sums
     if (!k.is_first) load(s, p.accumulators + (v - k.begin) * Z * kLanes);
 }
 
-/* Lines of entries that `rows` virtual rows of the block read, on average: a count that changed from row to
- * row would make the prefetching loop's end as hard to predict as the row's. */
-FILIGREE_INLINE int64_t lines_ahead(const Block &k, int64_t rows) {
-    const int64_t entries = k.starts[k.end] - k.starts[k.begin];
-    return (entries * rows / (k.end - k.begin) + kEntriesALine - 1) / kEntriesALine;
+/* Lines of entries that `groups` groups of the block read, on average: a count that changed from one to the next
+ * would make the prefetching loop's end as hard to predict as the row's. */
+FILIGREE_INLINE int64_t lines_ahead(const Block &k, int64_t groups) {
+    const int64_t entries = k.starts[k.groups] - k.starts[0];
+    return (entries * groups / k.groups + kEntriesALine - 1) / kEntriesALine;
 }
 
-/* Runs past the end of the table, which a prefetch may. */
+/* Runs past the end of the tables, which a prefetch may. */
 FILIGREE_INLINE void prefetch_entries(const Panel &p, int64_t begin, int64_t lines) {
-    const uintptr_t entries = reinterpret_cast<uintptr_t>(p.entries);
-    const int64_t ahead = begin + kEntriesAhead;
+    const uintptr_t columns = reinterpret_cast<uintptr_t>(p.columns), values = reinterpret_cast<uintptr_t>(p.values);
     for (int64_t i = 0; i < lines; ++i) {
-        const uintptr_t offset = (ahead + i * kEntriesALine) * sizeof(filigree_spmm_entry);
-        _mm_prefetch(reinterpret_cast<const char *>(entries + offset), _MM_HINT_T0);
+        const uintptr_t offset = (begin + kEntriesAhead + i * kEntriesALine) * sizeof(float);
+        _mm_prefetch(reinterpret_cast<const char *>(columns + offset), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char *>(values + offset), _MM_HINT_T0);
+    }
+}
+
+template <int Z, class B>
+__attribute__((noinline)) void add_block_in_turns(const Panel &p, const Block &k, const B b) {
+    const Entries entries{p.columns, p.values};
+    const int64_t lines = lines_ahead(k, 1);
+    const int64_t *starts = k.starts;
+    for (int64_t v = k.begin; v < k.end; v += FILIGREE_SPMM_INTERLEAVED, ++starts) {
+        const int64_t count = smaller(FILIGREE_SPMM_INTERLEAVED, k.end - v);
+        Sums<Z> s0, s1, s2, s3;
+        enter(p, k, s0, v);
+        if (count > 1) enter(p, k, s1, v + 1);
+        if (count > 2) enter(p, k, s2, v + 2);
+        if (count > 3) enter(p, k, s3, v + 3);
+        prefetch_entries(p, starts[0], lines);
+        add_turns(s0, s1, s2, s3, b, entries, starts[0], starts[1]);
+        leave(p, k, s0, v);
+        if (count > 1) leave(p, k, s1, v + 1);
+        if (count > 2) leave(p, k, s2, v + 2);
+        if (count > 3) leave(p, k, s3, v + 3);
+        activate_rows(p, k, v, count);
     }
 }
 
 template <int Z, class B>
 __attribute__((noinline)) void add_block(const Panel &p, const Block &k, const B b) {
+    const Entries entries{p.columns, p.values};
+    const int64_t *starts = k.starts - k.begin;
     int64_t v = k.begin;
     if constexpr (Z <= 2) {
         const int64_t lines = lines_ahead(k, 4);
         for (; v + 4 <= k.end; v += 4) {
             Sums<Z> s0, s1, s2, s3;
             enter(p, k, s0, v), enter(p, k, s1, v + 1), enter(p, k, s2, v + 2), enter(p, k, s3, v + 3);
-            prefetch_entries(p, k.starts[v], lines);
-            add_four(s0, s1, s2, s3, b, p.entries, k.starts + v);
+            prefetch_entries(p, starts[v], lines);
+            add_four(s0, s1, s2, s3, b, entries, starts + v);
             leave(p, k, s0, v), leave(p, k, s1, v + 1), leave(p, k, s2, v + 2), leave(p, k, s3, v + 3);
             activate_rows(p, k, v, 4);
         }
@@ -197,15 +243,15 @@ __attribute__((noinline)) void add_block(const Panel &p, const Block &k, const B
     for (; v + 2 <= k.end; v += 2) {
         Sums<Z> s0, s1;
         enter(p, k, s0, v), enter(p, k, s1, v + 1);
-        prefetch_entries(p, k.starts[v], lines);
-        add_two(s0, s1, b, p.entries, k.starts + v);
+        prefetch_entries(p, starts[v], lines);
+        add_two(s0, s1, b, entries, starts + v);
         leave(p, k, s0, v), leave(p, k, s1, v + 1);
         activate_rows(p, k, v, 2);
     }
     if (v < k.end) {
         Sums<Z> s;
         enter(p, k, s, v);
-        add_rest(s, b, p.entries, k.starts[v], k.starts[v + 1]);
+        add_rest(s, b, entries, starts[v], starts[v + 1]);
         leave(p, k, s, v);
         activate_rows(p, k, v, 1);
     }
@@ -221,6 +267,7 @@ template <int Z> void pack_block(const Panel &p, int64_t block) {
     } else {
         pack_tile_tokens<Z>(p, first_row, rows);
     }
+    if (p.a->group > 1) store(Sums<Z>(), p.tile + p.a->block_depth * Z * kLanes); /* what padding reads */
 }
 
 /* ---- panels ---- */
@@ -241,12 +288,20 @@ template <int Z> void finish_pass_tokens(const Panel &p, int64_t begin, int64_t 
 template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, bool is_first_pass) {
     const filigree_spmm_packed &a = *p.a;
     for (int64_t block = 0; block < a.block_count; ++block) {
-        const Block k{p.row_starts + block * (a.virtual_rows + 1), begin, end, block == 0,
+        const Block k{p.group_starts + block * (groups_of(a) + 1) + begin / a.group,
+                      (end - begin + a.group - 1) / a.group,
+                      begin,
+                      end,
+                      block == 0,
                       block == a.block_count - 1};
         if (a.tiled == FILIGREE_SPMM_TILE) {
             /* A single block's tile outlasts the pass. */
             if (a.block_count > 1 || is_first_pass) pack_block<Z>(p, block);
-            add_block<Z>(p, k, Tile<Z>{p.tile});
+            if (a.group == 1) {
+                add_block<Z>(p, k, Tile<Z>{p.tile});
+            } else {
+                add_block_in_turns<Z>(p, k, Tile<Z>{p.tile});
+            }
         } else if (p.width == FILIGREE_SPMM_PANEL) {
             if constexpr (Z == 4) add_block<Z>(p, k, InPlace{p.call->b + p.first, p.call->b_stride});
         } else {
@@ -254,7 +309,7 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
         }
     }
     if (a.block_count == 0) { /* cols = 0: every sum is empty */
-        const Block k{nullptr, begin, end, true, true};
+        const Block k{nullptr, 0, begin, end, true, true};
         for (int64_t v = begin; v < end; ++v) leave(p, k, Sums<Z>(), v);
         activate_rows(p, k, begin, end - begin);
     }
@@ -263,7 +318,7 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
 
 /* Virtual rows [begin, end) of the panel. */
 template <int Z> void multiply(Panel &p, int64_t begin, int64_t end) {
-    const int64_t tile_rows = p.a->tiled == FILIGREE_SPMM_TILE ? smaller(p.a->block_depth, p.a->cols) : 0;
+    const int64_t tile_rows = tile_rows_of(*p.a);
     p.tile = static_cast<float *>(p.call->scratch);
     p.accumulators = p.tile + tile_rows * Z * kLanes;
     for (int64_t v = begin; v < end; v += p.a->pass_rows)

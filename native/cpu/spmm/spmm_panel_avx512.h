@@ -16,8 +16,9 @@ namespace {
 struct Panel {
     const SpmmCall *call;
     const filigree_spmm_packed *a;
-    const int64_t *row_starts;
-    const filigree_spmm_entry *entries;
+    const int64_t *group_starts;
+    const int32_t *columns;
+    const float *values;
     const int32_t *targets;
     const float *bias; /* null: none */
     float *tile;
@@ -34,8 +35,9 @@ Panel panel_of(const SpmmCall &call, int64_t index) {
     Panel p{};
     p.call = &call;
     p.a = a;
-    p.row_starts = table<int64_t>(a, a->row_starts);
-    p.entries = table<filigree_spmm_entry>(a, a->entries);
+    p.group_starts = table<int64_t>(a, a->group_starts);
+    p.columns = table<int32_t>(a, a->columns);
+    p.values = table<float>(a, a->values);
     p.targets = table<int32_t>(a, a->targets);
     p.bias = a->bias != 0 ? table<float>(a, a->bias) : nullptr;
     p.first = index * FILIGREE_SPMM_PANEL;

@@ -39,12 +39,14 @@ public final class Scratch implements AutoCloseable {
         return error;
     }
 
+    /** Lets go first: closing may fail half-way where the caller has run out of stack, and must not be tried twice. */
     @Override
     public void close() {
-        if (arena != null) {
-            arena.close();
-            arena = null;
-            segment = MemorySegment.NULL;
+        Arena old = arena;
+        arena = null;
+        segment = MemorySegment.NULL;
+        if (old != null) {
+            old.close();
         }
     }
 }

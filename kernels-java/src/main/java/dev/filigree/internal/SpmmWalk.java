@@ -1,7 +1,5 @@
 package dev.filigree.internal;
 
-import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
-import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
 import static dev.filigree.spi.SpmmFormat.GATHER_ROWS;
 import static dev.filigree.spi.SpmmFormat.PANEL;
 import static dev.filigree.spi.SpmmFormat.STAGE_BYTES;
@@ -30,11 +28,14 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
     protected abstract int padded(int width);
 
     /**
-     * For each of {@code rows} accumulators, acc[0, padded) += sum of value * tile row over the row's entries, in
-     * order; from +0 when fresh. Row i has entries starts[i] up to starts[i + 1]; both tables are in {@code packed}.
+     * For each accumulator of {@code groups} groups of rows, acc[0, padded) += sum of value * tile row over the row's
+     * entries, in order; from +0 when fresh. Group i has entries starts[i] up to starts[i + 1], its rows in turns; the
+     * tables are in {@code packed}.
+     *
+     * @param interleaved whether a group is {@link SpmmFormat#INTERLEAVED} rows or one
      */
-    protected abstract void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows,
-        MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
+    protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int groups,
+        boolean interleaved, MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -77,6 +78,10 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
                     copyBlock(b, bStride, isTokenMajor(packed), (long) panel * PANEL, firstRow,
                         (int) Math.min(depth, field(packed, SpmmFormat.COLS) - firstRow), width, padded, scratch,
                         stageAt(packed));
+                    if (isInterleaved(packed)) {
+                        // What padding reads.
+                        clear(scratch, depth * Float.BYTES * padded, (long) Float.BYTES * padded);
+                    }
                 }
                 accumulateBlock(packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
             }
@@ -89,11 +94,13 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
 
     private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
             long block, long vBegin, long vEnd, int width, int padded, long accAt, MemorySegment scratch) {
-        long startsAt = field(packed, SpmmFormat.ROW_STARTS)
-            + Long.BYTES * (block * (field(packed, SpmmFormat.VIRTUAL_ROWS) + 1));
+        long group = field(packed, SpmmFormat.GROUP);
+        long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
+        long startsAt = field(packed, SpmmFormat.GROUP_STARTS) + Long.BYTES * block * (groups + 1);
         if (tiled) {
-            accumulate(packed, field(packed, SpmmFormat.ENTRIES), startsAt + Long.BYTES * vBegin,
-                (int) (vEnd - vBegin), scratch, 0, padded, accAt, block == 0);
+            accumulate(packed, field(packed, SpmmFormat.COLUMNS), field(packed, SpmmFormat.VALUES),
+                startsAt + Long.BYTES * (vBegin / group), (int) Math.ceilDiv(vEnd - vBegin, group), group > 1, scratch,
+                0, padded, accAt, block == 0);
             return;
         }
         long from = longAt(packed, startsAt, vBegin);
@@ -108,25 +115,25 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
     /** One row whose entries are [begin, end): copies the rows of B that it needs, so many at a time. */
     private void gatherAndAccumulate(MemorySegment packed, long begin, long end, MemorySegment b, long bAt,
             long bRowBytes, MemorySegment scratch, int width, int padded, long accAt) {
-        long entriesAt = field(packed, SpmmFormat.ENTRIES);
+        long columnsAt = field(packed, SpmmFormat.COLUMNS);
+        long valuesAt = field(packed, SpmmFormat.VALUES);
         long rowsAt = stageAt(packed) + 2 * STAGE_BYTES;
-        long tableAt = rowsAt + GATHER_ROWS * ROW_BYTES;
-        long startsAt = tableAt + ROW_BYTES;
+        long indicesAt = rowsAt + GATHER_ROWS * ROW_BYTES;
+        long factorsAt = indicesAt + GATHER_ROWS * Integer.BYTES;
+        long startsAt = factorsAt + GATHER_ROWS * Float.BYTES;
         long next = begin;
         do {
             int count = (int) Math.min(GATHER_ROWS, end - next);
             for (int i = 0; i < count; i++) {
-                long entry = entriesAt + ENTRY_BYTES * (next + i);
-                long column = packed.get(ValueLayout.JAVA_INT, entry);
+                long column = packed.get(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * (next + i));
                 MemorySegment.copy(b, bAt + column * bRowBytes, scratch, rowsAt + (long) Float.BYTES * padded * i,
                     (long) Float.BYTES * width);
-                scratch.set(ValueLayout.JAVA_INT, tableAt + ENTRY_BYTES * i, i);
-                scratch.set(ValueLayout.JAVA_FLOAT, tableAt + ENTRY_BYTES * i + ENTRY_VALUE,
-                    packed.get(ValueLayout.JAVA_FLOAT, entry + ENTRY_VALUE));
+                scratch.set(ValueLayout.JAVA_INT, indicesAt + (long) Integer.BYTES * i, i);
             }
+            MemorySegment.copy(packed, valuesAt + Float.BYTES * next, scratch, factorsAt, (long) Float.BYTES * count);
             scratch.set(ValueLayout.JAVA_LONG, startsAt, 0);
             scratch.set(ValueLayout.JAVA_LONG, startsAt + Long.BYTES, count);
-            accumulate(scratch, tableAt, startsAt, 1, scratch, rowsAt, padded, accAt, next == begin);
+            accumulate(scratch, indicesAt, factorsAt, startsAt, 1, false, scratch, rowsAt, padded, accAt, next == begin);
             next += count;
         } while (next < end);
     }
@@ -197,8 +204,13 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         return field(packed, SpmmFormat.TILED) != SpmmFormat.NO_TILE;
     }
 
+    private static boolean isInterleaved(MemorySegment packed) {
+        return field(packed, SpmmFormat.GROUP) > 1;
+    }
+
     private static long accumulatorsAt(MemorySegment packed) {
-        return hasTile(packed) ? field(packed, SpmmFormat.BLOCK_DEPTH) * ROW_BYTES : 0;
+        long rows = field(packed, SpmmFormat.BLOCK_DEPTH) + (isInterleaved(packed) ? 1 : 0);
+        return hasTile(packed) ? rows * ROW_BYTES : 0;
     }
 
     /** Two blocks to transpose or finish in, then what a gathered row takes. */

@@ -22,6 +22,9 @@ public final class SpmmFormat {
     /** Size of a block of 64 x 64 floats that a kernel may transpose or finish in; scratch has two. */
     public static final long STAGE_BYTES = (long) Float.BYTES * 64 * 64;
 
+    /** {@link #GROUP} of rows whose entries lie in turns. */
+    public static final int INTERLEAVED = 4;
+
     /** {@link #TILED}: scratch has no room for a tile. */
     public static final int NO_TILE = 0;
     /** {@link #TILED}: B must be copied to a tile. */
@@ -54,39 +57,38 @@ public final class SpmmFormat {
     public static final long BLOCK_COUNT = 56;
     /** {@code int64}: {@link #NO_TILE}, {@link #TILE} or {@link #TILE_OR_IN_PLACE}. */
     public static final long TILED = 64;
+    /** {@code int64}: 1, or {@link #INTERLEAVED}. */
+    public static final long GROUP = 72;
     /** {@code int64}. */
-    public static final long PASS_ROWS = 72;
+    public static final long PASS_ROWS = 80;
     /** {@code int64}. */
-    public static final long CHUNK_COUNT = 80;
+    public static final long CHUNK_COUNT = 88;
     /** {@code int64}. */
-    public static final long SPLIT_COUNT = 88;
+    public static final long SPLIT_COUNT = 96;
     /** {@code int64}. */
-    public static final long PARTIAL_COUNT = 96;
+    public static final long PARTIAL_COUNT = 104;
     /** {@code int64}. */
-    public static final long SCRATCH_BYTES = 104;
+    public static final long SCRATCH_BYTES = 112;
     /** {@code int32}. */
-    public static final long LAYOUT = 112;
+    public static final long LAYOUT = 120;
     /** {@code int32}. */
-    public static final long ACTIVATION = 116;
+    public static final long ACTIVATION = 124;
     /** Offset of {@code float[rows]}, or 0. */
-    public static final long BIAS = 120;
+    public static final long BIAS = 128;
     /** Offset of {@code int64[chunkCount + 1]}. */
-    public static final long CHUNK_STARTS = 128;
+    public static final long CHUNK_STARTS = 136;
     /** Offset of {@code int32[virtualRows]}. */
-    public static final long TARGETS = 136;
+    public static final long TARGETS = 144;
     /** Offset of {@code int32[2 * splitCount + 2]}. */
-    public static final long SPLITS = 144;
-    /** Offset of {@code int64[blockCount * (virtualRows + 1)]}. */
-    public static final long ROW_STARTS = 152;
-    /** Offset of {@code {int32 column, float value}[nnz]}. */
-    public static final long ENTRIES = 160;
+    public static final long SPLITS = 152;
+    /** Offset of {@code int64[blockCount * (ceil(virtualRows / group) + 1)]}. */
+    public static final long GROUP_STARTS = 160;
+    /** Offset of the entries' {@code int32[]}. */
+    public static final long COLUMNS = 168;
+    /** Offset of the entries' {@code float[]}. */
+    public static final long VALUES = 176;
     /** Size of the header. */
-    public static final long HEADER_BYTES = 168;
-
-    /** Size of an entry. */
-    public static final long ENTRY_BYTES = 8;
-    /** Where an entry has its value. */
-    public static final long ENTRY_VALUE = 4;
+    public static final long HEADER_BYTES = 184;
 
     private SpmmFormat() {}
 

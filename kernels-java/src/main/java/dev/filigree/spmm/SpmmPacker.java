@@ -35,8 +35,14 @@ final class SpmmPacker {
     /** Size of a tile: from three quarters of a first-level cache to half of a second-level one. */
     private static final long MIN_TILE_BYTES = 24 << 10;
     private static final long MAX_TILE_BYTES = 256 << 10;
+    /** A narrow product spends more on a block's rows than on reading B from the second level. */
+    private static final long MIN_NARROW_TILE_BYTES = 128 << 10;
     /** With fewer than this, the row starts of a block are as large as its nonzeros. */
     private static final long MIN_ROW_NONZEROS_IN_BLOCK = 2;
+    /** Products so narrow have too few sums in a row to keep the multiply-add units busy. */
+    private static final int NARROW = SpmmFormat.LANES;
+    /** Entries a nonzero, padding included, that rows in turns may take: chains side by side win more. */
+    private static final double MAX_PADDING = 1.5;
     /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
     /** Accumulators of a pass: 64 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
@@ -50,6 +56,7 @@ final class SpmmPacker {
     private final MemorySegment offsets;
     private final MemorySegment columns;
     private final MemorySegment values;
+    private final boolean narrow;
     private final long segmentLimit;
     private long virtualRows;
     private int splitCount;
@@ -57,6 +64,11 @@ final class SpmmPacker {
     private long blockDepth;
     private long blockCount;
     private int tiling;
+    private int group = 1;
+    private long entryCount;
+    private long startsAt;
+    private long columnsAt;
+    private long valuesAt;
 
     private SpmmPacker(CsrMatrix a, Layout layout, int typicalN, int givenDepth) {
         this.a = a;
@@ -66,7 +78,10 @@ final class SpmmPacker {
         offsets = a.rowOffsets();
         columns = a.columns();
         values = a.values();
-        segmentLimit = Math.max(MIN_SEGMENT, Math.ceilDiv(a.nnz(), MAX_SHARE));
+        narrow = typicalN <= NARROW;
+        // A group of rows is a work item at the least.
+        long shares = narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
+        segmentLimit = Math.max(MIN_SEGMENT, Math.ceilDiv(a.nnz(), shares));
     }
 
     /**
@@ -95,16 +110,23 @@ final class SpmmPacker {
     static void update(MemorySegment packed, MemorySegment values) {
         long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
         long rows = SpmmFormat.field(packed, SpmmFormat.VIRTUAL_ROWS);
-        long startsAt = SpmmFormat.field(packed, SpmmFormat.ROW_STARTS);
-        long entriesAt = SpmmFormat.field(packed, SpmmFormat.ENTRIES);
+        long startsAt = SpmmFormat.field(packed, SpmmFormat.GROUP_STARTS);
+        long valuesAt = SpmmFormat.field(packed, SpmmFormat.VALUES);
         long next = 0;
+        long columnsAt = SpmmFormat.field(packed, SpmmFormat.COLUMNS);
+        long group = SpmmFormat.field(packed, SpmmFormat.GROUP);
+        long groups = Math.ceilDiv(rows, group);
+        long depth = SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH);
         // A virtual row's entries are in column order in both forms; here they lie block by block.
         for (long v = 0; v < rows; v++) {
             for (long block = 0; block < blocks; block++) {
-                long at = startsAt + Long.BYTES * (block * (rows + 1) + v);
+                long at = startsAt + Long.BYTES * (block * (groups + 1) + v / group);
                 long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
-                for (long p = packed.get(ValueLayout.JAVA_LONG, at); p < end; p++) {
-                    packed.set(ValueLayout.JAVA_FLOAT, entriesAt + SpmmFormat.ENTRY_BYTES * p + SpmmFormat.ENTRY_VALUE,
+                for (long p = packed.get(ValueLayout.JAVA_LONG, at) + v % group; p < end; p += group) {
+                    if (packed.get(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * p) == depth) {
+                        break;
+                    }
+                    packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * p,
                         values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next++));
                 }
             }
@@ -170,12 +192,25 @@ final class SpmmPacker {
         }
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
+        entryCount = a.nnz();
+        if (narrow && tiling != SpmmFormat.NO_TILE) {
+            group = SpmmFormat.INTERLEAVED;
+            entryCount = countEntries();
+            if (entryCount <= MAX_PADDING * a.nnz()) {
+                // The padding reads a row of zeros, which only a tile has.
+                tiling = SpmmFormat.TILE;
+            } else {
+                group = 1;
+                entryCount = a.nnz();
+            }
+        }
     }
 
     private long estimatedDepth(double rowNonzeros) {
         long tileRowBytes = (long) Float.BYTES * Math.min(PANEL, typicalN);
         double wanted = ROW_NONZEROS_IN_BLOCK / Math.max(1e-9, rowNonzeros) * a.cols();
-        return Math.clamp((long) wanted, MIN_TILE_BYTES / tileRowBytes, MAX_TILE_BYTES / tileRowBytes);
+        return Math.clamp((long) wanted, (narrow ? MIN_NARROW_TILE_BYTES : MIN_TILE_BYTES) / tileRowBytes,
+            MAX_TILE_BYTES / tileRowBytes);
     }
 
     private MemorySegment write(int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {
@@ -185,15 +220,16 @@ final class SpmmPacker {
         long chunksAt = cursor.table(chunks.length, Long.BYTES);
         long targetsAt = cursor.table(virtualRows, Integer.BYTES);
         long splitsAt = cursor.table(2L * splitCount + 2, Integer.BYTES);
-        long startsAt = cursor.table(blockCount * (virtualRows + 1), Long.BYTES);
-        long entriesAt = cursor.table(a.nnz(), SpmmFormat.ENTRY_BYTES);
+        startsAt = cursor.table(blockCount * (groups() + 1), Long.BYTES);
+        columnsAt = cursor.table(entryCount, Integer.BYTES);
+        valuesAt = cursor.table(entryCount, Float.BYTES);
         long bytes = cursor.position + SpmmFormat.TAIL;
 
         MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
         beforeFill.accept(packed);
-        long passRows = blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
-        passRows = Math.clamp(virtualRows, 1, passRows);
-        long tileBytes = tiling == SpmmFormat.NO_TILE ? 0 : blockDepth * PANEL * Float.BYTES;
+        long passRows = narrow || blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
+        passRows = Math.clamp(groups() * group, 1, passRows);
+        long tileRows = tiling == SpmmFormat.NO_TILE ? 0 : group > 1 ? blockDepth + 1 : blockDepth;
         set(packed, SpmmFormat.MAGIC, SpmmFormat.MAGIC_VALUE);
         set(packed, SpmmFormat.BYTES, bytes);
         set(packed, SpmmFormat.ROWS, a.rows());
@@ -203,11 +239,12 @@ final class SpmmPacker {
         set(packed, SpmmFormat.BLOCK_DEPTH, blockDepth);
         set(packed, SpmmFormat.BLOCK_COUNT, blockCount);
         set(packed, SpmmFormat.TILED, tiling);
+        set(packed, SpmmFormat.GROUP, group);
         set(packed, SpmmFormat.PASS_ROWS, passRows);
         set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
         set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
         set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
-        long scratchBytes = tileBytes + passRows * PANEL * Float.BYTES + 2 * SpmmFormat.STAGE_BYTES;
+        long scratchBytes = (tileRows + passRows) * PANEL * Float.BYTES + 2 * SpmmFormat.STAGE_BYTES;
         if (tiling == SpmmFormat.NO_TILE) {
             scratchBytes += (SpmmFormat.GATHER_ROWS + 2) * PANEL * Float.BYTES;
         }
@@ -218,17 +255,16 @@ final class SpmmPacker {
         set(packed, SpmmFormat.CHUNK_STARTS, chunksAt);
         set(packed, SpmmFormat.TARGETS, targetsAt);
         set(packed, SpmmFormat.SPLITS, splitsAt);
-        set(packed, SpmmFormat.ROW_STARTS, startsAt);
-        set(packed, SpmmFormat.ENTRIES, entriesAt);
+        set(packed, SpmmFormat.GROUP_STARTS, startsAt);
+        set(packed, SpmmFormat.COLUMNS, columnsAt);
+        set(packed, SpmmFormat.VALUES, valuesAt);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
         MemorySegment.copy(chunks, 0, packed, ValueLayout.JAVA_LONG, chunksAt, chunks.length);
         writeTargets(packed, targetsAt, splitsAt);
-        if (blockCount == 1) {
-            writeOneBlock(packed, startsAt, entriesAt);
-        } else if (blockCount > 1) {
-            writeBlocks(packed, startsAt, entriesAt);
+        if (blockCount > 0) {
+            writeEntries(packed);
         }
         return packed;
     }
@@ -237,26 +273,34 @@ final class SpmmPacker {
         packed.set(ValueLayout.JAVA_LONG, field, value);
     }
 
-    /** Groups virtual rows so that none but a single row costs more than its share. */
+    /** Collects virtual rows so that none but a single group costs more than its share. */
     private long[] chunkStarts() {
         long total = a.nnz() + ROW_COST * virtualRows;
         long limit = Math.max(1, total / MAX_SHARE);
         long[] starts = new long[2 * MAX_SHARE + 2];
         int count = 0;
         long chunkCost = 0;
+        long groupCost = 0;
+        long groupStart = 0;
         long v = 0;
         for (int row = 0; row < a.rows(); row++) {
             long segments = segments(row);
-            for (long s = 0; s < segments; s++, v++) {
-                long cost = segmentEnd(row, s, segments) - segmentBegin(row, s, segments) + ROW_COST;
-                if (chunkCost > 0 && chunkCost + cost > limit) {
+            for (long s = 0; s < segments; s++) {
+                groupCost += segmentEnd(row, s, segments) - segmentBegin(row, s, segments) + ROW_COST;
+                v++;
+                if (v % group != 0 && v < virtualRows) {
+                    continue;
+                }
+                if (chunkCost > 0 && chunkCost + groupCost > limit) {
                     if (count + 2 > starts.length) {
                         starts = Arrays.copyOf(starts, starts.length * 2);
                     }
-                    starts[++count] = v;
+                    starts[++count] = groupStart;
                     chunkCost = 0;
                 }
-                chunkCost += cost;
+                chunkCost += groupCost;
+                groupCost = 0;
+                groupStart = v;
             }
         }
         if (v > 0) {
@@ -295,61 +339,98 @@ final class SpmmPacker {
         packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
     }
 
-    private void writeOneBlock(MemorySegment packed, long startsAt, long entriesAt) {
-        long v = 0;
-        for (int row = 0; row < a.rows(); row++) {
-            long segments = segments(row);
-            for (long s = 0; s < segments; s++) {
-                set(packed, startsAt + Long.BYTES * v++, segmentBegin(row, s, segments));
-            }
-        }
-        set(packed, startsAt + Long.BYTES * v, a.nnz());
-        for (long p = 0; p < a.nnz(); p++) {
-            setEntry(packed, entriesAt, p, column(p), value(p));
-        }
+    private long groups() {
+        return Math.ceilDiv(virtualRows, group);
     }
 
-    /** Counting sort by block: count, prefix sums, then scatter; virtual rows are visited in order both times. */
-    private void writeBlocks(MemorySegment packed, long startsAt, long entriesAt) {
-        long stride = virtualRows + 1;
-        int depth = (int) blockDepth;
-        long v = 0;
-        for (int row = 0; row < a.rows(); row++) {
-            long segments = segments(row);
-            for (long s = 0; s < segments; s++, v++) {
-                long end = segmentEnd(row, s, segments);
-                for (long p = segmentBegin(row, s, segments); p < end; p++) {
-                    long at = startsAt + Long.BYTES * (column(p) / depth * stride + v);
-                    set(packed, at, packed.get(ValueLayout.JAVA_LONG, at) + 1);
-                }
+    /** Entries, padding included, when rows come in groups. */
+    private long countEntries() {
+        Groups all = new Groups();
+        long count = 0;
+        while (all.next()) {
+            for (int block = 0; block < blockCount; block++) {
+                count += group * all.longest(block);
+            }
+        }
+        return count;
+    }
+
+    /** Two visits of every group: the lengths of its blocks make the table of starts, which say where entries go. */
+    private void writeEntries(MemorySegment packed) {
+        long stride = groups() + 1;
+        Groups all = new Groups();
+        for (long g = 0; all.next(); g++) {
+            for (int block = 0; block < blockCount; block++) {
+                set(packed, startsAt + Long.BYTES * (block * stride + g), group * all.longest(block));
             }
         }
         long sum = 0;
-        for (long block = 0; block < blockCount; block++) {
-            long at = startsAt + Long.BYTES * block * stride;
-            for (long i = 0; i < virtualRows; i++, at += Long.BYTES) {
-                long count = packed.get(ValueLayout.JAVA_LONG, at);
-                set(packed, at, sum);
-                sum += count;
-            }
+        for (long at = startsAt; at < startsAt + Long.BYTES * blockCount * stride; at += Long.BYTES) {
+            long count = packed.get(ValueLayout.JAVA_LONG, at);
             set(packed, at, sum);
+            sum += count;
         }
-        long[] next = new long[(int) blockCount];
-        v = 0;
-        for (int row = 0; row < a.rows(); row++) {
-            long segments = segments(row);
-            for (long s = 0; s < segments; s++, v++) {
-                for (int block = 0; block < next.length; block++) {
-                    next[block] = packed.get(ValueLayout.JAVA_LONG, startsAt + Long.BYTES * (block * stride + v));
-                }
-                long end = segmentEnd(row, s, segments);
-                for (long p = segmentBegin(row, s, segments); p < end; p++) {
-                    int column = column(p);
-                    int block = column / depth;
-                    long to = next[block]++;
-                    setEntry(packed, entriesAt, to, column - block * depth, value(p));
+        all = new Groups();
+        for (long g = 0; all.next(); g++) {
+            for (int member = 0; member < group; member++) {
+                long p = all.begin[member];
+                for (int block = 0; block < blockCount; block++) {
+                    long at = startsAt + Long.BYTES * (block * stride + g);
+                    long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
+                    long to = packed.get(ValueLayout.JAVA_LONG, at) + member;
+                    long limit = p + all.counts[member][block];
+                    for (; p < limit; p++, to += group) {
+                        setEntry(packed, to, (int) (column(p) - block * blockDepth), value(p));
+                    }
+                    for (; to < end; to += group) {
+                        setEntry(packed, to, (int) blockDepth, 0f);
+                    }
                 }
             }
+        }
+    }
+
+    /** The virtual rows, so many at a time, and how their nonzeros fall into blocks. */
+    private final class Groups {
+        private final long[] begin = new long[group];
+        private final int[][] counts = new int[group][(int) blockCount];
+        private int row;
+        private long segment;
+
+        /** Goes on to the next group; those of its rows that are beyond the last are empty. */
+        boolean next() {
+            if (row == a.rows()) {
+                return false;
+            }
+            for (int member = 0; member < group; member++) {
+                Arrays.fill(counts[member], 0);
+                if (row == a.rows()) {
+                    continue;
+                }
+                long segments = segments(row);
+                begin[member] = segmentBegin(row, segment, segments);
+                long end = segmentEnd(row, segment, segments);
+                if (blockCount == 1) {
+                    counts[member][0] = (int) (end - begin[member]);
+                } else {
+                    for (long p = begin[member]; p < end; p++) {
+                        counts[member][(int) (column(p) / blockDepth)]++;
+                    }
+                }
+                if (++segment == segments) {
+                    row++;
+                    segment = 0;
+                }
+            }
+            return true;
+        }
+
+        long longest(int block) {
+            long longest = 0;
+            for (int[] row : counts) {
+                longest = Math.max(longest, row[block]);
+            }
+            return longest;
         }
     }
 
@@ -361,10 +442,9 @@ final class SpmmPacker {
         return values.getAtIndex(ValueLayout.JAVA_FLOAT, entry);
     }
 
-    private static void setEntry(MemorySegment packed, long entriesAt, long entry, int column, float value) {
-        long at = entriesAt + SpmmFormat.ENTRY_BYTES * entry;
-        packed.set(ValueLayout.JAVA_INT, at, column);
-        packed.set(ValueLayout.JAVA_FLOAT, at + SpmmFormat.ENTRY_VALUE, value);
+    private void setEntry(MemorySegment packed, long entry, int column, float value) {
+        packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * entry, column);
+        packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * entry, value);
     }
 
     /** Places tables one after the other, each at the format's alignment. */

@@ -17,7 +17,7 @@ public final class PlanAccess {
     }
 
     /** The packed form of a matrix. */
-    public static MemorySegment pack(CsrMatrix a, Layout layout, Arena arena) {
-        return SpmmPacker.pack(a, layout, 128, 0, 0, null, arena, memory -> {});
+    public static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, Arena arena) {
+        return SpmmPacker.pack(a, layout, typicalN, 0, 0, null, arena, memory -> {});
     }
 }

@@ -22,6 +22,9 @@ class SpmmPackerTest {
 
     /** A row's own cost in nonzeros, as the packer counts it. */
     private static final long ROW_COST = 8;
+    /** Products of so many columns read rows one after the other, and four in turns. */
+    private static final int WIDE = 128;
+    private static final int NARROW = 8;
 
     static LongStream seeds() {
         return Seeds.of(60);
@@ -35,48 +38,74 @@ class SpmmPackerTest {
     @MethodSource("seeds")
     void unpackingGivesTheMatrixBack(long seed) {
         SpmmCase test = SpmmCase.random(seed);
-        CsrMatrix a = test.a();
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = PlanAccess.pack(a, test.layout(), arena);
-            assertThat(field(packed, SpmmFormat.MAGIC)).isEqualTo(SpmmFormat.MAGIC_VALUE);
-            assertThat(field(packed, SpmmFormat.BYTES)).isEqualTo(packed.byteSize());
-            long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
-            long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
-            long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
-            if (a.cols() > 0) {
-                assertThat(depth * blocks).isGreaterThanOrEqualTo(a.cols());
-                assertThat(depth * (blocks - 1)).isLessThan(a.cols());
+        for (int typicalN : new int[] {WIDE, NARROW}) {
+            try (Arena arena = Arena.ofConfined()) {
+                unpack(test.a(), PlanAccess.pack(test.a(), test.layout(), typicalN, arena));
             }
-            int[] rowOf = rowOfVirtualRow(packed, a.rows());
-            float[] dense = new float[a.rows() * a.cols()];
-            Arrays.fill(dense, Float.NaN);
-            long entries = 0;
-            for (long block = 0; block < blocks; block++) {
-                for (long v = 0; v < rows; v++) {
-                    long at = field(packed, SpmmFormat.ROW_STARTS) + 8 * (block * (rows + 1) + v);
-                    long end = packed.get(ValueLayout.JAVA_LONG, at + 8);
-                    int last = -1;
-                    for (long p = packed.get(ValueLayout.JAVA_LONG, at); p < end; p++, entries++) {
-                        long entry = field(packed, SpmmFormat.ENTRIES) + SpmmFormat.ENTRY_BYTES * p;
-                        int column = packed.get(ValueLayout.JAVA_INT, entry);
-                        assertThat(column).isGreaterThan(last).isLessThan((int) depth);
-                        last = column;
-                        int where = (int) (rowOf[(int) v] * (long) a.cols() + block * depth + column);
-                        assertThat(dense[where]).as("an entry comes once").isNaN();
-                        dense[where] = packed.get(ValueLayout.JAVA_FLOAT, entry + SpmmFormat.ENTRY_VALUE);
-                    }
-                }
-            }
-            assertThat(entries).isEqualTo(a.nnz());
-            for (int row = 0; row < a.rows(); row++) {
-                long end = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row + 1);
-                for (long p = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row); p < end; p++) {
-                    int column = a.columns().getAtIndex(ValueLayout.JAVA_INT, p);
-                    assertThat(dense[row * a.cols() + column])
-                        .isEqualTo(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
+        }
+    }
+
+    private static void unpack(CsrMatrix a, MemorySegment packed) {
+        assertThat(field(packed, SpmmFormat.MAGIC)).isEqualTo(SpmmFormat.MAGIC_VALUE);
+        assertThat(field(packed, SpmmFormat.BYTES)).isEqualTo(packed.byteSize());
+        long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
+        long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
+        long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+        if (a.cols() > 0) {
+            assertThat(depth * blocks).isGreaterThanOrEqualTo(a.cols());
+            assertThat(depth * (blocks - 1)).isLessThan(a.cols());
+        }
+        int[] rowOf = rowOfVirtualRow(packed, a.rows());
+        float[] dense = new float[a.rows() * a.cols()];
+        Arrays.fill(dense, Float.NaN);
+        long entries = 0;
+        for (long block = 0; block < blocks; block++) {
+            for (int v = 0; v < rows; v++) {
+                int last = -1;
+                for (long p : entriesOf(packed, block, v)) {
+                    int column = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p);
+                    assertThat(column).isGreaterThan(last).isLessThan((int) depth);
+                    last = column;
+                    int where = (int) (rowOf[v] * (long) a.cols() + block * depth + column);
+                    assertThat(dense[where]).as("an entry comes once").isNaN();
+                    dense[where] = packed.get(ValueLayout.JAVA_FLOAT, field(packed, SpmmFormat.VALUES) + 4 * p);
+                    entries++;
                 }
             }
         }
+        assertThat(entries).isEqualTo(a.nnz());
+        for (int row = 0; row < a.rows(); row++) {
+            long end = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row + 1);
+            for (long p = a.rowOffsets().getAtIndex(ValueLayout.JAVA_LONG, row); p < end; p++) {
+                int column = a.columns().getAtIndex(ValueLayout.JAVA_INT, p);
+                assertThat(dense[row * a.cols() + column])
+                    .isEqualTo(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
+            }
+        }
+    }
+
+    /** Where a virtual row has its entries of a block, padding left out. */
+    private static long[] entriesOf(MemorySegment packed, long block, int v) {
+        long group = field(packed, SpmmFormat.GROUP);
+        long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
+        long at = field(packed, SpmmFormat.GROUP_STARTS) + 8 * (block * (groups + 1) + v / group);
+        long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
+        long begin = packed.get(ValueLayout.JAVA_LONG, at);
+        long end = packed.get(ValueLayout.JAVA_LONG, at + 8);
+        assertThat((end - begin) % group).isZero();
+        LongStream.Builder own = LongStream.builder();
+        boolean padded = false;
+        for (long p = begin + v % group; p < end; p += group) {
+            if (packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p) == depth) {
+                assertThat(group).isGreaterThan(1);
+                assertThat(packed.get(ValueLayout.JAVA_FLOAT, field(packed, SpmmFormat.VALUES) + 4 * p)).isZero();
+                padded = true;
+            } else {
+                assertThat(padded).as("an entry after padding").isFalse();
+                own.add(p);
+            }
+        }
+        return own.build().toArray();
     }
 
     private static int[] rowOfVirtualRow(MemorySegment packed, int rows) {
@@ -117,30 +146,35 @@ class SpmmPackerTest {
             IntStream.concat(IntStream.of(5), IntStream.concat(IntStream.range(0, wide), IntStream.of(7)))
                 .toArray(), new float[wide + 2]);
         for (CsrMatrix a : new CsrMatrix[] {oneDenseRow, SpmmCase.uniform(1, 2000, 700, 0.1)}) {
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, arena);
-                long chunks = field(packed, SpmmFormat.CHUNK_COUNT);
-                long starts = field(packed, SpmmFormat.CHUNK_STARTS);
-                long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
-                long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
-                long total = 0;
-                for (long chunk = 0; chunk < chunks; chunk++) {
-                    long from = packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunk);
-                    long to = packed.get(ValueLayout.JAVA_LONG, starts + 8 * (chunk + 1));
-                    assertThat(to).isGreaterThan(from);
-                    long nonzeros = 0;
-                    for (long block = 0; block < blocks; block++) {
-                        long at = field(packed, SpmmFormat.ROW_STARTS) + 8 * block * (rows + 1);
-                        nonzeros += packed.get(ValueLayout.JAVA_LONG, at + 8 * to)
-                            - packed.get(ValueLayout.JAVA_LONG, at + 8 * from);
+            noWorkItemHoldsMoreThanASixtyFourth(a, WIDE);
+            noWorkItemHoldsMoreThanASixtyFourth(a, NARROW);
+        }
+    }
+
+    private static void noWorkItemHoldsMoreThanASixtyFourth(CsrMatrix a, int typicalN) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, typicalN, arena);
+            long chunks = field(packed, SpmmFormat.CHUNK_COUNT);
+            long starts = field(packed, SpmmFormat.CHUNK_STARTS);
+            long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
+            long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+            long total = 0;
+            for (long chunk = 0; chunk < chunks; chunk++) {
+                long from = packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunk);
+                long to = packed.get(ValueLayout.JAVA_LONG, starts + 8 * (chunk + 1));
+                assertThat(to).isGreaterThan(from);
+                long nonzeros = 0;
+                for (long block = 0; block < blocks; block++) {
+                    for (long v = from; v < to; v++) {
+                        nonzeros += entriesOf(packed, block, (int) v).length;
                     }
-                    long cost = nonzeros + ROW_COST * (to - from);
-                    assertThat(cost).isLessThanOrEqualTo(Math.ceilDiv(a.nnz() + ROW_COST * rows, 64));
-                    total += nonzeros;
                 }
-                assertThat(total).isEqualTo(a.nnz());
-                assertThat(packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunks)).isEqualTo(rows);
+                long cost = nonzeros + ROW_COST * (to - from);
+                assertThat(cost).isLessThanOrEqualTo(Math.ceilDiv(a.nnz() + ROW_COST * rows, 64));
+                total += nonzeros;
             }
+            assertThat(total).isEqualTo(a.nnz());
+            assertThat(packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunks)).isEqualTo(rows);
         }
     }
 
@@ -148,7 +182,7 @@ class SpmmPackerTest {
     void anUnsplitMatrixKeepsItsRows() {
         CsrMatrix a = SpmmCase.uniform(1, 200, 100, 0.2);
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, arena);
+            MemorySegment packed = PlanAccess.pack(a, Layout.FEATURE_MAJOR, WIDE, arena);
             assertThat(field(packed, SpmmFormat.SPLIT_COUNT)).isZero();
             assertThat(field(packed, SpmmFormat.PARTIAL_COUNT)).isZero();
             assertThat(field(packed, SpmmFormat.VIRTUAL_ROWS)).isEqualTo(200);
@@ -171,7 +205,7 @@ class SpmmPackerTest {
         CsrMatrix a = CsrMatrix.fromArrays(rows, cols, offsets, columns, new float[columns.length]);
         try (Arena arena = Arena.ofConfined()) {
             for (Layout layout : Layout.values()) {
-                MemorySegment packed = PlanAccess.pack(a, layout, arena);
+                MemorySegment packed = PlanAccess.pack(a, layout, WIDE, arena);
                 // A start and a target a row, a column and a value a nonzero.
                 assertThat(packed.byteSize()).isLessThan(12L * rows + 8L * columns.length + 8192);
                 assertThat(field(packed, SpmmFormat.SCRATCH_BYTES)).isLessThan(70L << 20);

@@ -40,6 +40,15 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_SPMM_PANEL() {
         return FILIGREE_SPMM_PANEL;
     }
+    private static final int FILIGREE_SPMM_INTERLEAVED = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_SPMM_INTERLEAVED 4
+     * }
+     */
+    public static int FILIGREE_SPMM_INTERLEAVED() {
+        return FILIGREE_SPMM_INTERLEAVED;
+    }
     private static final int FILIGREE_GEMM_PANEL = (int)64L;
     /**
      * {@snippet lang=c :

@@ -24,6 +24,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t block_depth;
  *     int64_t block_count;
  *     int64_t tiled;
+ *     int64_t group;
  *     int64_t pass_rows;
  *     int64_t chunk_count;
  *     int64_t split_count;
@@ -35,8 +36,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t chunk_starts;
  *     int64_t targets;
  *     int64_t splits;
- *     int64_t row_starts;
- *     int64_t entries;
+ *     int64_t group_starts;
+ *     int64_t columns;
+ *     int64_t values;
  * }
  * }
  */
@@ -56,6 +58,7 @@ public class filigree_spmm_packed {
         Filigree.C_LONG.withName("block_depth"),
         Filigree.C_LONG.withName("block_count"),
         Filigree.C_LONG.withName("tiled"),
+        Filigree.C_LONG.withName("group"),
         Filigree.C_LONG.withName("pass_rows"),
         Filigree.C_LONG.withName("chunk_count"),
         Filigree.C_LONG.withName("split_count"),
@@ -67,8 +70,9 @@ public class filigree_spmm_packed {
         Filigree.C_LONG.withName("chunk_starts"),
         Filigree.C_LONG.withName("targets"),
         Filigree.C_LONG.withName("splits"),
-        Filigree.C_LONG.withName("row_starts"),
-        Filigree.C_LONG.withName("entries")
+        Filigree.C_LONG.withName("group_starts"),
+        Filigree.C_LONG.withName("columns"),
+        Filigree.C_LONG.withName("values")
     ).withName("filigree_spmm_packed");
 
     /**
@@ -472,6 +476,50 @@ public class filigree_spmm_packed {
      */
     public static void tiled(MemorySegment struct, long fieldValue) {
         struct.set(tiled$LAYOUT, tiled$OFFSET, fieldValue);
+    }
+
+    private static final OfLong group$LAYOUT = (OfLong)$LAYOUT.select(groupElement("group"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t group
+     * }
+     */
+    public static final OfLong group$layout() {
+        return group$LAYOUT;
+    }
+
+    private static final long group$OFFSET = $LAYOUT.byteOffset(groupElement("group"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t group
+     * }
+     */
+    public static final long group$offset() {
+        return group$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t group
+     * }
+     */
+    public static long group(MemorySegment struct) {
+        return struct.get(group$LAYOUT, group$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t group
+     * }
+     */
+    public static void group(MemorySegment struct, long fieldValue) {
+        struct.set(group$LAYOUT, group$OFFSET, fieldValue);
     }
 
     private static final OfLong pass_rows$LAYOUT = (OfLong)$LAYOUT.select(groupElement("pass_rows"));
@@ -958,92 +1006,136 @@ public class filigree_spmm_packed {
         struct.set(splits$LAYOUT, splits$OFFSET, fieldValue);
     }
 
-    private static final OfLong row_starts$LAYOUT = (OfLong)$LAYOUT.select(groupElement("row_starts"));
+    private static final OfLong group_starts$LAYOUT = (OfLong)$LAYOUT.select(groupElement("group_starts"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int64_t row_starts
+     * int64_t group_starts
      * }
      */
-    public static final OfLong row_starts$layout() {
-        return row_starts$LAYOUT;
+    public static final OfLong group_starts$layout() {
+        return group_starts$LAYOUT;
     }
 
-    private static final long row_starts$OFFSET = $LAYOUT.byteOffset(groupElement("row_starts"));
+    private static final long group_starts$OFFSET = $LAYOUT.byteOffset(groupElement("group_starts"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int64_t row_starts
+     * int64_t group_starts
      * }
      */
-    public static final long row_starts$offset() {
-        return row_starts$OFFSET;
+    public static final long group_starts$offset() {
+        return group_starts$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int64_t row_starts
+     * int64_t group_starts
      * }
      */
-    public static long row_starts(MemorySegment struct) {
-        return struct.get(row_starts$LAYOUT, row_starts$OFFSET);
+    public static long group_starts(MemorySegment struct) {
+        return struct.get(group_starts$LAYOUT, group_starts$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int64_t row_starts
+     * int64_t group_starts
      * }
      */
-    public static void row_starts(MemorySegment struct, long fieldValue) {
-        struct.set(row_starts$LAYOUT, row_starts$OFFSET, fieldValue);
+    public static void group_starts(MemorySegment struct, long fieldValue) {
+        struct.set(group_starts$LAYOUT, group_starts$OFFSET, fieldValue);
     }
 
-    private static final OfLong entries$LAYOUT = (OfLong)$LAYOUT.select(groupElement("entries"));
+    private static final OfLong columns$LAYOUT = (OfLong)$LAYOUT.select(groupElement("columns"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int64_t entries
+     * int64_t columns
      * }
      */
-    public static final OfLong entries$layout() {
-        return entries$LAYOUT;
+    public static final OfLong columns$layout() {
+        return columns$LAYOUT;
     }
 
-    private static final long entries$OFFSET = $LAYOUT.byteOffset(groupElement("entries"));
+    private static final long columns$OFFSET = $LAYOUT.byteOffset(groupElement("columns"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int64_t entries
+     * int64_t columns
      * }
      */
-    public static final long entries$offset() {
-        return entries$OFFSET;
+    public static final long columns$offset() {
+        return columns$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int64_t entries
+     * int64_t columns
      * }
      */
-    public static long entries(MemorySegment struct) {
-        return struct.get(entries$LAYOUT, entries$OFFSET);
+    public static long columns(MemorySegment struct) {
+        return struct.get(columns$LAYOUT, columns$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int64_t entries
+     * int64_t columns
      * }
      */
-    public static void entries(MemorySegment struct, long fieldValue) {
-        struct.set(entries$LAYOUT, entries$OFFSET, fieldValue);
+    public static void columns(MemorySegment struct, long fieldValue) {
+        struct.set(columns$LAYOUT, columns$OFFSET, fieldValue);
+    }
+
+    private static final OfLong values$LAYOUT = (OfLong)$LAYOUT.select(groupElement("values"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t values
+     * }
+     */
+    public static final OfLong values$layout() {
+        return values$LAYOUT;
+    }
+
+    private static final long values$OFFSET = $LAYOUT.byteOffset(groupElement("values"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t values
+     * }
+     */
+    public static final long values$offset() {
+        return values$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t values
+     * }
+     */
+    public static long values(MemorySegment struct) {
+        return struct.get(values$LAYOUT, values$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t values
+     * }
+     */
+    public static void values(MemorySegment struct, long fieldValue) {
+        struct.set(values$LAYOUT, values$OFFSET, fieldValue);
     }
 
     /**

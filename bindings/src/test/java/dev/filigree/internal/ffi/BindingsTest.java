@@ -124,17 +124,16 @@ class BindingsTest {
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
         assertSameFields(SpmmFormat.class, filigree_spmm_packed.layout(),
-            Set.of("PANEL", "LANES", "GATHER_ROWS", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
-                "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES", "ENTRY_BYTES", "ENTRY_VALUE"),
+            Set.of("PANEL", "LANES", "INTERLEAVED", "GATHER_ROWS", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
+                "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES"),
             Set.of("layout", "activation"));
         assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(filigree_spmm_packed.sizeof());
         assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
         assertThat(SpmmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_SPMM_MAGIC());
+        assertThat(SpmmFormat.INTERLEAVED).isEqualTo(Filigree.FILIGREE_SPMM_INTERLEAVED());
         assertThat(SpmmFormat.NO_TILE).isEqualTo(Filigree.FILIGREE_SPMM_NO_TILE());
         assertThat(SpmmFormat.TILE).isEqualTo(Filigree.FILIGREE_SPMM_TILE());
         assertThat(SpmmFormat.TILE_OR_IN_PLACE).isEqualTo(Filigree.FILIGREE_SPMM_TILE_OR_IN_PLACE());
-        assertThat(SpmmFormat.ENTRY_BYTES).isEqualTo(filigree_spmm_entry.sizeof());
-        assertThat(SpmmFormat.ENTRY_VALUE).isEqualTo(filigree_spmm_entry.value$offset());
     }
 
     @Test

@@ -1,7 +1,6 @@
 package dev.filigree.internal.scalar;
 
-import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
-import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
+import static dev.filigree.spi.SpmmFormat.INTERLEAVED;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -25,19 +24,20 @@ final class SpmmScalar extends SpmmWalk {
     }
 
     @Override
-    protected void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows, MemorySegment scratch,
-            long tileAt, int padded, long accAt, boolean fresh) {
+    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int groups,
+            boolean interleaved, MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh) {
         long rowBytes = (long) Float.BYTES * padded;
-        for (int row = 0; row < rows; row++) {
+        int members = interleaved ? INTERLEAVED : 1;
+        for (int row = 0; row < groups * members; row++) {
             long at = accAt + row * rowBytes;
             if (fresh) {
-                clear(scratch, at, padded);
+                clear(scratch, at, rowBytes);
             }
-            long end = packed.get(JAVA_LONG, startsAt + 8L * (row + 1));
-            for (long p = packed.get(JAVA_LONG, startsAt + 8L * row); p < end; p++) {
-                long entry = entriesAt + ENTRY_BYTES * p;
-                long tileRow = tileAt + packed.get(JAVA_INT, entry) * rowBytes;
-                float value = packed.get(JAVA_FLOAT, entry + ENTRY_VALUE);
+            long start = startsAt + 8L * (row / members);
+            long end = packed.get(JAVA_LONG, start + 8);
+            for (long p = packed.get(JAVA_LONG, start) + row % members; p < end; p += members) {
+                long tileRow = tileAt + packed.get(JAVA_INT, columnsAt + 4 * p) * rowBytes;
+                float value = packed.get(JAVA_FLOAT, valuesAt + 4 * p);
                 for (int j = 0; j < padded; j++) {
                     float sum = scratch.get(JAVA_FLOAT, at + 4L * j);
                     scratch.set(JAVA_FLOAT, at + 4L * j,
@@ -57,11 +57,5 @@ final class SpmmScalar extends SpmmWalk {
     protected void finish(MemorySegment scratch, long accAt, long oldAt, int width, float alpha, float beta,
             boolean biased, float bias, int activation) {
         ScalarEpilogue.finish(scratch, accAt, oldAt, width, alpha, beta, biased, bias, activation);
-    }
-
-    private static void clear(MemorySegment scratch, long at, int floats) {
-        for (int j = 0; j < floats; j++) {
-            scratch.set(JAVA_FLOAT, at + 4L * j, 0f);
-        }
     }
 }

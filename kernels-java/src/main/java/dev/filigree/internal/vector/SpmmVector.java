@@ -2,10 +2,8 @@ package dev.filigree.internal.vector;
 
 import static dev.filigree.internal.vector.RawMemory.ALL;
 import static dev.filigree.internal.vector.RawMemory.USER_SPACE;
-import static dev.filigree.internal.vector.RawMemory.address;
 import static dev.filigree.internal.vector.Species.F32;
-import static dev.filigree.spi.SpmmFormat.ENTRY_BYTES;
-import static dev.filigree.spi.SpmmFormat.ENTRY_VALUE;
+import static dev.filigree.spi.SpmmFormat.INTERLEAVED;
 
 import dev.filigree.internal.SpmmWalk;
 import dev.filigree.internal.scalar.ScalarEpilogue;
@@ -44,8 +42,8 @@ final class SpmmVector extends SpmmWalk {
     static final String ID = "spmm_csr_f32_vector";
 
     private static final int LENGTH = F32.length();
-    private static final long LINE = 64;
     private static final long STEP = F32.vectorByteSize();
+    private static final long ROW = (long) Float.BYTES * SpmmFormat.PANEL;
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Without the alignment check of the plain layouts. */
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
@@ -55,14 +53,11 @@ final class SpmmVector extends SpmmWalk {
     /** One column, then 1, 2, 4 and 8 vectors of columns. Elements of arrays are no constants: see above. */
     private static final MethodHandle[] ACCUMULATE = {sumHandle("accumulateColumn"), sumHandle("accumulate1"),
         sumHandle("accumulate2"), sumHandle("accumulate4"), sumHandle("accumulate8")};
-    /** As many rows at a time as keep eight sums, or four loads of entries, in flight. */
-    private static final int[] GROUP = {4, 4, 4, 1, 1};
-    private static final MethodHandle[] TOGETHER = {sumHandle("togetherColumn"), sumHandle("together1"),
-        sumHandle("together2")};
+    /** The same for four rows in turns, as far as registers reach: a wider panel takes them piece by piece. */
+    private static final MethodHandle[] ACCUMULATE_TURNS = {sumHandle("accumulateColumnTurns"),
+        sumHandle("accumulate1Turns"), sumHandle("accumulate2Turns")};
     /** C2 compiles a method once it has been called hundreds of times; until then a vector costs a hundredfold. */
     private static final int ROWS_PER_CALL = 16;
-    private static final MethodHandle[] TOUCH =
-        {CallBarrier.handle(MethodHandles.lookup(), "touch", long.class, long.class)};
 
     /** What the first block of a row starts from. */
     private static final MemorySegment ZEROS =
@@ -72,7 +67,7 @@ final class SpmmVector extends SpmmWalk {
     static final String TILE = "1x" + Math.min(64, 8 * LENGTH);
 
     private static MethodHandle sumHandle(String method) {
-        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, int.class, int.class,
+        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, long.class, int.class,
             long.class, long.class, long.class, long.class, long.class);
     }
 
@@ -81,21 +76,25 @@ final class SpmmVector extends SpmmWalk {
         return ID;
     }
 
-    /** One column, or one, two, four, eight ... vectors, so that a panel takes few passes over the nonzeros. */
+    /**
+     * One column, one, two or four vectors, or a whole panel: a tile's rows lie so far apart as the kernel for its
+     * width knows, which makes an address of it two instructions.
+     */
     @Override
     protected int padded(int width) {
         if (width == 1) {
             return 1;
         }
         int vectors = Math.ceilDiv(width, LENGTH);
-        return vectors == 1 ? LENGTH : Integer.highestOneBit(vectors - 1) * 2 * LENGTH;
+        return vectors > 4 ? SpmmFormat.PANEL : vectors == 1 ? LENGTH : Integer.highestOneBit(vectors - 1) * 2 * LENGTH;
     }
 
     @Override
-    protected void accumulate(MemorySegment packed, long entriesAt, long startsAt, int rows, MemorySegment scratch,
-            long tileAt, int padded, long accAt, boolean fresh) {
+    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int groups,
+            boolean interleaved, MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh) {
         long acc = scratch.address() + accAt;
-        sum(packed.address() + entriesAt, packed.address() + startsAt, rows, scratch.address() + tileAt, padded,
+        long at = packed.address();
+        sum(at + columnsAt, at + valuesAt, at + startsAt, groups, interleaved, scratch.address() + tileAt, padded,
             fresh ? ZEROS.address() : acc, fresh ? 0 : (long) Float.BYTES * padded, acc);
     }
 
@@ -106,23 +105,26 @@ final class SpmmVector extends SpmmWalk {
     }
 
     /**
-     * For each of {@code rows} rows, to[0, padded) = from[0, padded) + sum of value * tile row; all by address.
-     * A row's entries are starts[row] up to starts[row + 1].
+     * For each row of {@code groups} groups, to[0, padded) = from[0, padded) + sum of value * tile row; all by address.
+     * A group's entries are starts[group] up to starts[group + 1].
      */
-    private static void sum(long entries, long starts, int rows, long tile, int padded, long from, long fromPitch,
-            long to) {
+    private static void sum(long columns, long values, long starts, int groups, boolean interleaved, long tile,
+            int padded, long from, long fromPitch, long to) {
+        MethodHandle[] kernels = interleaved ? ACCUMULATE_TURNS : ACCUMULATE;
+        int members = interleaved ? INTERLEAVED : 1;
         long pitch = (long) Float.BYTES * padded;
         try {
             if (padded == 1) {
-                sum(0, entries, starts, rows, tile, pitch, from, fromPitch, to);
+                sum(kernels[0], columns, values, starts, groups, members, tile, pitch, from, fromPitch, to);
                 return;
             }
             int left = padded / LENGTH;
             long done = 0;
-            for (int i = 4; i > 0; i--) {
+            for (int i = kernels.length - 1; i > 0; i--) {
                 int vectors = 1 << (i - 1);
                 for (; left >= vectors; left -= vectors, done += vectors * STEP) {
-                    sum(i, entries, starts, rows, tile + done, pitch, from + done, fromPitch, to + done);
+                    sum(kernels[i], columns, values, starts, groups, members, tile + done, pitch, from + done,
+                        fromPitch, to + done);
                 }
             }
         } catch (Throwable t) {
@@ -131,70 +133,27 @@ final class SpmmVector extends SpmmWalk {
     }
 
     /** The columns of one kernel, in calls of so few rows that the first calls, before C2 compiles it, stay short. */
-    private static void sum(int kernel, long entries, long starts, int rows, long tile, long pitch, long from,
-            long fromPitch, long to) throws Throwable {
-        int group = GROUP[kernel];
-        for (int row = 0; row < rows; row += ROWS_PER_CALL) {
-            int count = Math.min(ROWS_PER_CALL, rows - row);
-            long startsAt = starts + 8L * row;
-            long fromAt = from + row * fromPitch;
-            long toAt = to + row * pitch;
-            if (group > 1) {
-                long first = ALL.get(LONG, address(startsAt));
-                long last = ALL.get(LONG, address(startsAt + 8L * count));
-                TOUCH[0].invokeExact(entries + ENTRY_BYTES * first, entries + ENTRY_BYTES * last);
-                TOGETHER[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
-            }
-            ACCUMULATE[kernel].invokeExact(entries, startsAt, count, group, tile, pitch, fromAt, fromPitch, toAt);
+    private static void sum(MethodHandle kernel, long columns, long values, long starts, int groups, int members,
+            long tile, long pitch, long from, long fromPitch, long to) throws Throwable {
+        int step = ROWS_PER_CALL / members;
+        for (int group = 0; group < groups; group += step) {
+            long row = (long) group * members;
+            kernel.invokeExact(columns, values, starts + 8L * group, Math.min(step, groups - group), tile, pitch,
+                from + row * fromPitch, fromPitch, to + row * pitch);
         }
     }
 
-    /**
-     * Reads a byte range line by line: rows side by side are several streams in one page, which hardware does not
-     * follow, while one stream comes from memory at full speed.
-     */
-    private static void touch(long from, long to) {
-        long any = 0;
-        for (long at = from; at < to; at += LINE) {
-            any |= ALL.get(LONG, at & USER_SPACE);
-        }
-        if (any == -1) {
-            // Never: an entry's column is not negative. But now the compiler has to read them all.
-            Thread.onSpinWait();
-        }
-    }
-
-    /** The entries of a row that were summed together with its group's: {@code before}, but for a group's first. */
-    private static int done(long starts, int rows, int row, int group, int before) {
-        if (group == 1 || row % group != 0) {
-            return before;
-        }
-        return row + group <= rows ? shortest(starts, row, group) : 0;
-    }
-
-    /** The least number of entries of {@code group} rows. */
-    private static int shortest(long starts, int row, int group) {
-        long least = Long.MAX_VALUE;
-        long begin = ALL.get(LONG, address(starts + 8L * row));
-        for (int i = 1; i <= group; i++) {
-            long end = ALL.get(LONG, address(starts + 8L * (row + i)));
-            least = Math.min(least, end - begin);
-            begin = end;
-        }
-        return (int) least;
-    }
-
-    /** Eight vectors of columns, row by row, after what {@code TOGETHER} has done. */
-    private static void accumulate8(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** Eight vectors of columns, row by row. */
+    private static void accumulate8(long columns, long values, long starts, int rows, long tile, long pitch,
             long from, long fromPitch, long to) {
-        int done = 0;
+        long base = tile & USER_SPACE;
         for (int row = 0; row < rows; row++) {
-            done = done(starts, rows, row, group, done);
             long start = (starts + 8L * row) & USER_SPACE;
-            long begin = ALL.get(LONG, start) + done;
+            long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
-            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long at = (from + row * fromPitch) & USER_SPACE;
             FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
             FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
             FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * STEP, ORDER);
@@ -204,9 +163,9 @@ final class SpmmVector extends SpmmWalk {
             FloatVector s6 = FloatVector.fromMemorySegment(F32, ALL, at + 6 * STEP, ORDER);
             FloatVector s7 = FloatVector.fromMemorySegment(F32, ALL, at + 7 * STEP, ORDER);
             for (int p = 0; p < count; p++) {
-                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long b = base + ROW * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
                 s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
                 s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
                 s2 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 2 * STEP, ORDER), s2);
@@ -228,25 +187,25 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** Four vectors of columns, row by row, after what {@code TOGETHER} has done. */
-    private static void accumulate4(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** Four vectors of columns, row by row. */
+    private static void accumulate4(long columns, long values, long starts, int rows, long tile, long pitch,
             long from, long fromPitch, long to) {
-        int done = 0;
+        long base = tile & USER_SPACE;
         for (int row = 0; row < rows; row++) {
-            done = done(starts, rows, row, group, done);
             long start = (starts + 8L * row) & USER_SPACE;
-            long begin = ALL.get(LONG, start) + done;
+            long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
-            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long at = (from + row * fromPitch) & USER_SPACE;
             FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
             FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
             FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, at + 2 * STEP, ORDER);
             FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, at + 3 * STEP, ORDER);
             for (int p = 0; p < count; p++) {
-                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long b = base + 4 * STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
                 s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
                 s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
                 s2 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + 2 * STEP, ORDER), s2);
@@ -260,23 +219,23 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** Two vectors of columns, row by row, after what {@code TOGETHER} has done. */
-    private static void accumulate2(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** Two vectors of columns, row by row. */
+    private static void accumulate2(long columns, long values, long starts, int rows, long tile, long pitch,
             long from, long fromPitch, long to) {
-        int done = 0;
+        long base = tile & USER_SPACE;
         for (int row = 0; row < rows; row++) {
-            done = done(starts, rows, row, group, done);
             long start = (starts + 8L * row) & USER_SPACE;
-            long begin = ALL.get(LONG, start) + done;
+            long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
-            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long at = (from + row * fromPitch) & USER_SPACE;
             FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
             FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
             for (int p = 0; p < count; p++) {
-                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long b = base + 2 * STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
                 s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
                 s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), s1);
             }
@@ -286,16 +245,39 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** Two vectors of columns, four rows at a time, as far as the shortest of them reaches. */
-    private static void together2(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** One vector of columns, row by row. */
+    private static void accumulate1(long columns, long values, long starts, int rows, long tile, long pitch,
             long from, long fromPitch, long to) {
-        for (int row = 0; row + 4 <= rows; row += 4) {
-            int count = shortest(starts, row, 4);
+        long base = tile & USER_SPACE;
+        for (int row = 0; row < rows; row++) {
             long start = (starts + 8L * row) & USER_SPACE;
-            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
-            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
-            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
-            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
+            long begin = ALL.get(LONG, start);
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, (from + row * fromPitch) & USER_SPACE, ORDER);
+            for (int p = 0; p < count; p++) {
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long b = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
+            }
+            s0.intoMemorySegment(ALL, (to + row * pitch) & USER_SPACE, ORDER);
+        }
+    }
+
+    /** Two vectors of columns, four rows at a time. */
+    private static void accumulate2Turns(long columns, long values, long starts, int groups, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        long base = tile & USER_SPACE;
+        int shift = Long.numberOfTrailingZeros(pitch);
+        for (int group = 0; group < groups; group++) {
+            long start = (starts + 8L * group) & USER_SPACE;
+            long begin = ALL.get(LONG, start);
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long row = (long) INTERLEAVED * group;
             long at = (from + row * fromPitch) & USER_SPACE;
             FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
             FloatVector a1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
@@ -308,24 +290,24 @@ final class SpmmVector extends SpmmWalk {
             at = (from + (row + 3) * fromPitch) & USER_SPACE;
             FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
             FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
-            for (int p = 0; p < count; p++) {
-                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, aEntries + next + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, aEntries + next) * pitch) & USER_SPACE;
-                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), a0);
-                a1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), a1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, bEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, bEntries + next) * pitch) & USER_SPACE;
-                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), b0);
-                b1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), b1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, cEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, cEntries + next) * pitch) & USER_SPACE;
-                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), c0);
-                c1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), c1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, dEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, dEntries + next) * pitch) & USER_SPACE;
-                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), d0);
-                d1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b + STEP, ORDER), d1);
+            for (int p = 0; p < count; p += INTERLEAVED) {
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next)) << shift) & USER_SPACE);
+                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), a0);
+                a1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), a1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 4));
+                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4)) << shift) & USER_SPACE);
+                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), b0);
+                b1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), b1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 8));
+                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8)) << shift) & USER_SPACE);
+                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), c0);
+                c1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), c1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 12));
+                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12)) << shift) & USER_SPACE);
+                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), d0);
+                d1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), d1);
             }
             at = (to + row * pitch) & USER_SPACE;
             a0.intoMemorySegment(ALL, at, ORDER);
@@ -342,119 +324,96 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** One vector of columns, row by row, after what {@code TOGETHER} has done. */
-    private static void accumulate1(long entries, long starts, int rows, int group, long tile, long pitch,
-            long from, long fromPitch, long to) {
-        int done = 0;
-        for (int row = 0; row < rows; row++) {
-            done = done(starts, rows, row, group, done);
-            long start = (starts + 8L * row) & USER_SPACE;
-            long begin = ALL.get(LONG, start) + done;
-            int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
-            long at = (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE;
-            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            for (int p = 0; p < count; p++) {
-                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, entry + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, entry) * pitch) & USER_SPACE;
-                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), s0);
-            }
-            at = (to + row * pitch) & USER_SPACE;
-            s0.intoMemorySegment(ALL, at, ORDER);
-        }
-    }
-
-    /** One vector of columns, four rows at a time, as far as the shortest of them reaches. */
-    private static void together1(long entries, long starts, int rows, int group, long tile, long pitch,
-            long from, long fromPitch, long to) {
-        for (int row = 0; row + 4 <= rows; row += 4) {
-            int count = shortest(starts, row, 4);
-            long start = (starts + 8L * row) & USER_SPACE;
-            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
-            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
-            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
-            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
-            long at = (from + row * fromPitch) & USER_SPACE;
-            FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 1) * fromPitch) & USER_SPACE;
-            FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 2) * fromPitch) & USER_SPACE;
-            FloatVector c0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 3) * fromPitch) & USER_SPACE;
-            FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            for (int p = 0; p < count; p++) {
-                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, aEntries + next + ENTRY_VALUE));
-                long b = (tile + ALL.get(INT, aEntries + next) * pitch) & USER_SPACE;
-                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), a0);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, bEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, bEntries + next) * pitch) & USER_SPACE;
-                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), b0);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, cEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, cEntries + next) * pitch) & USER_SPACE;
-                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), c0);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, dEntries + next + ENTRY_VALUE));
-                b = (tile + ALL.get(INT, dEntries + next) * pitch) & USER_SPACE;
-                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, b, ORDER), d0);
-            }
-            at = (to + row * pitch) & USER_SPACE;
-            a0.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 1) * pitch) & USER_SPACE;
-            b0.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 2) * pitch) & USER_SPACE;
-            c0.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 3) * pitch) & USER_SPACE;
-            d0.intoMemorySegment(ALL, at, ORDER);
-        }
-    }
-
-    /** One column, row by row, after what {@code TOGETHER} has done; without vectors, which it does not fill. */
-    private static void accumulateColumn(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** One vector of columns, four rows at a time. */
+    private static void accumulate1Turns(long columns, long values, long starts, int groups, long tile, long pitch,
             long from, long fromPitch, long to) {
         long base = tile & USER_SPACE;
-        int done = 0;
-        for (int row = 0; row < rows; row++) {
-            done = done(starts, rows, row, group, done);
-            long start = (starts + 8L * row) & USER_SPACE;
-            long begin = ALL.get(LONG, start) + done;
+        for (int group = 0; group < groups; group++) {
+            long start = (starts + 8L * group) & USER_SPACE;
+            long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long rowEntries = (entries + ENTRY_BYTES * begin) & USER_SPACE;
-            float sum = ALL.get(FLOAT, (done == 0 ? from + row * fromPitch : to + row * pitch) & USER_SPACE);
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long row = (long) INTERLEAVED * group;
+            long at = (from + row * fromPitch) & USER_SPACE;
+            FloatVector a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 1) * fromPitch) & USER_SPACE;
+            FloatVector b = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 2) * fromPitch) & USER_SPACE;
+            FloatVector c = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            at = (from + (row + 3) * fromPitch) & USER_SPACE;
+            FloatVector d = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
+            for (int p = 0; p < count; p += INTERLEAVED) {
+                long next = 4L * (p & Integer.MAX_VALUE);
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
+                long x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
+                a = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), a);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 4));
+                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4));
+                b = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), b);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 8));
+                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8));
+                c = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), c);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 12));
+                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12));
+                d = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), d);
+            }
+            at = (to + row * pitch) & USER_SPACE;
+            a.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 1) * pitch) & USER_SPACE;
+            b.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 2) * pitch) & USER_SPACE;
+            c.intoMemorySegment(ALL, at, ORDER);
+            at = (to + (row + 3) * pitch) & USER_SPACE;
+            d.intoMemorySegment(ALL, at, ORDER);
+        }
+    }
+
+    /** One column, row by row; without vectors, which it does not fill. */
+    private static void accumulateColumn(long columns, long values, long starts, int rows, long tile, long pitch,
+            long from, long fromPitch, long to) {
+        long base = tile & USER_SPACE;
+        for (int row = 0; row < rows; row++) {
+            long start = (starts + 8L * row) & USER_SPACE;
+            long begin = ALL.get(LONG, start);
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            float sum = ALL.get(FLOAT, (from + row * fromPitch) & USER_SPACE);
             for (int p = 0; p < count; p++) {
-                long entry = rowEntries + ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                float b = ALL.get(FLOAT, base + 4L * (ALL.get(INT, entry) & Integer.MAX_VALUE));
-                sum = Math.fma(ALL.get(FLOAT, entry + ENTRY_VALUE), b, sum);
+                long next = 4L * (p & Integer.MAX_VALUE);
+                float x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next)));
+                sum = Math.fma(ALL.get(FLOAT, valuesAt + next), x, sum);
             }
             ALL.set(FLOAT, (to + row * pitch) & USER_SPACE, sum);
         }
     }
 
-    /** One column, four rows at a time, as far as the shortest of them reaches. */
-    private static void togetherColumn(long entries, long starts, int rows, int group, long tile, long pitch,
+    /** One column, four rows at a time. */
+    private static void accumulateColumnTurns(long columns, long values, long starts, int groups, long tile, long pitch,
             long from, long fromPitch, long to) {
         long base = tile & USER_SPACE;
-        for (int row = 0; row + 4 <= rows; row += 4) {
-            int count = shortest(starts, row, 4);
-            long start = (starts + 8L * row) & USER_SPACE;
-            long aEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start)) & USER_SPACE;
-            long bEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 8)) & USER_SPACE;
-            long cEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 16)) & USER_SPACE;
-            long dEntries = (entries + ENTRY_BYTES * ALL.get(LONG, start + 24)) & USER_SPACE;
+        for (int group = 0; group < groups; group++) {
+            long start = (starts + 8L * group) & USER_SPACE;
+            long begin = ALL.get(LONG, start);
+            int count = (int) (ALL.get(LONG, start + 8) - begin);
+            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long valuesAt = (values + 4 * begin) & USER_SPACE;
+            long row = (long) INTERLEAVED * group;
             float a = ALL.get(FLOAT, (from + row * fromPitch) & USER_SPACE);
             float b = ALL.get(FLOAT, (from + (row + 1) * fromPitch) & USER_SPACE);
             float c = ALL.get(FLOAT, (from + (row + 2) * fromPitch) & USER_SPACE);
             float d = ALL.get(FLOAT, (from + (row + 3) * fromPitch) & USER_SPACE);
-            for (int p = 0; p < count; p++) {
-                long next = ENTRY_BYTES * (p & Integer.MAX_VALUE);
-                float x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, aEntries + next) & Integer.MAX_VALUE));
-                a = Math.fma(ALL.get(FLOAT, aEntries + next + ENTRY_VALUE), x, a);
-                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, bEntries + next) & Integer.MAX_VALUE));
-                b = Math.fma(ALL.get(FLOAT, bEntries + next + ENTRY_VALUE), x, b);
-                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, cEntries + next) & Integer.MAX_VALUE));
-                c = Math.fma(ALL.get(FLOAT, cEntries + next + ENTRY_VALUE), x, c);
-                x = ALL.get(FLOAT, base + 4L * (ALL.get(INT, dEntries + next) & Integer.MAX_VALUE));
-                d = Math.fma(ALL.get(FLOAT, dEntries + next + ENTRY_VALUE), x, d);
+            for (int p = 0; p < count; p += INTERLEAVED) {
+                long next = 4L * (p & Integer.MAX_VALUE);
+                float x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next)));
+                a = Math.fma(ALL.get(FLOAT, valuesAt + next), x, a);
+                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4)));
+                b = Math.fma(ALL.get(FLOAT, valuesAt + next + 4), x, b);
+                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8)));
+                c = Math.fma(ALL.get(FLOAT, valuesAt + next + 8), x, c);
+                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12)));
+                d = Math.fma(ALL.get(FLOAT, valuesAt + next + 12), x, d);
             }
             long at = (to + row * pitch) & USER_SPACE;
             ALL.set(FLOAT, at, a);

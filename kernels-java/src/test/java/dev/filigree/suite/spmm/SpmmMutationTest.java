@@ -100,10 +100,9 @@ class SpmmMutationTest {
                 case INDEX_OFF_BY_ONE -> {
                     MemorySegment wrong = Arena.ofAuto().allocate(packed.byteSize(), 64).copyFrom(packed);
                     long nnz = SpmmFormat.field(packed, SpmmFormat.NNZ);
-                    long at = SpmmFormat.field(packed, SpmmFormat.ENTRIES);
-                    for (long i = 0; i + 1 < nnz; i++, at += SpmmFormat.ENTRY_BYTES) {
-                        wrong.set(ValueLayout.JAVA_INT, at,
-                            packed.get(ValueLayout.JAVA_INT, at + SpmmFormat.ENTRY_BYTES));
+                    long at = SpmmFormat.field(packed, SpmmFormat.COLUMNS);
+                    for (long i = 0; i + 1 < nnz; i++, at += Integer.BYTES) {
+                        wrong.set(ValueLayout.JAVA_INT, at, packed.get(ValueLayout.JAVA_INT, at + Integer.BYTES));
                     }
                     GOOD.run(wrong, b, bStride, c, cStride, n, alpha, beta, partials, begin, end, scratch);
                 }
