@@ -28,6 +28,8 @@ final class SpmmPacker {
 
     /** Blocks are worth their tables when each row of B is used this often. */
     private static final int MIN_BLOCKED_REUSE = 8;
+    /** And when a pass uses it this often, to pay for the copy. */
+    private static final int MIN_PASS_REUSE = 4;
     /** A panel of B is worth copying, where it cannot be read in place, when each of its rows is used once. */
     private static final int MIN_TILED_REUSE = 1;
     /** Nonzeros that a virtual row should have in a block, to pay for its accumulators' round trip to scratch. */
@@ -179,6 +181,10 @@ final class SpmmPacker {
         // Each block costs every row a start in the table and a pass over its accumulators.
         long worthwhile = Math.max(1, (long) (rowNonzeros / MIN_ROW_NONZEROS_IN_BLOCK));
         double reuse = (double) a.nnz() / k;
+        // With several blocks each pass copies all of B.
+        if (rowNonzeros * Math.min(virtualRows, PASS_ROWS_BLOCKED) < MIN_PASS_REUSE * k) {
+            worthwhile = 1;
+        }
         if (layout == Layout.TOKEN_MAJOR) {
             // Tokens can only be read through a tile, which then grows beyond the caches.
             blocks = Math.min(blocks, Math.max(worthwhile, Math.ceilDiv(k, MAX_TILE_ROWS)));
