@@ -205,7 +205,8 @@ public final class SpmmPlan implements AutoCloseable {
         long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
         String format = "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
             + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
-            + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " row groups, "
+            + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " work items a panel, "
+            + (SpmmFormat.field(packed, SpmmFormat.GROUP) > 1 ? "rows in turns, " : "")
             + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
             + tiling(packed) + ", "
             + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');

@@ -22,8 +22,9 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>Eight accumulators: two multiply-adds a clock at a latency of four keep eight sums in flight, and with the
  * broadcast they fit the sixteen registers that machines without AVX-512 have. A panel too narrow for eight takes
- * several rows at a time. A nonzero of a full panel is seventeen instructions at 256 bits, eight of them multiply-adds
- * that read B's row from the first-level cache: 60 GFLOP/s measured where registers alone reach 100.
+ * several rows at a time where they are packed in turns. A nonzero of a full panel is fourteen instructions at 256 bits,
+ * eight of them multiply-adds that read B's row from the first-level cache: 60 GFLOP/s measured where registers alone
+ * reach 100.
  *
  * <p>C2 stops inlining ordinary methods into a method that has grown by some tens of Vector API calls and segment
  * reads, which themselves are exempt; and every vector that crosses a call is boxed. So each method here that holds

@@ -24,6 +24,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** A warm run allocates nothing on any thread: no garbage, and no vector that the compiler had to box. */
 class SpmmAllocationTest {
 
+    /** A seed whose plan is packed for wide products; the others' is for narrow ones. */
+    private static final long PACKED_WIDE = 2;
+
     static Stream<Backend> backends() {
         return HostBackends.available().stream();
     }
@@ -36,6 +39,8 @@ class SpmmAllocationTest {
         CsrMatrix inPlace = SpmmCase.uniform(1, 60, 2000, 0.003);
         try (Workers team = Workers.of(2)) {
             assertNothingAllocated(SpmmCase.plain(tiled, 400, Layout.FEATURE_MAJOR), backend, team);
+            assertNothingAllocated(new SpmmCase(PACKED_WIDE, tiled, 400, Layout.FEATURE_MAJOR, Activation.NONE, null,
+                1f, 0f, Dense.Place.AUTO, 0, 0), backend, team);
             assertNothingAllocated(SpmmCase.plain(inPlace, 400, Layout.FEATURE_MAJOR), backend, team);
             assertNothingAllocated(SpmmCase.plain(tiled, 400, Layout.TOKEN_MAJOR), backend, team);
             assertNothingAllocated(new SpmmCase(1, tiled, 400, Layout.FEATURE_MAJOR,
