@@ -209,32 +209,40 @@ public final class DenseMatrix {
     }
 
     /**
-     * Reads one f32 element of a host matrix. For tests and small matrices, not for loops over many elements.
+     * Reads one element of a host matrix. For tests and small matrices, not for loops over many elements.
      *
      * @throws IndexOutOfBoundsException if the position is outside the matrix
-     * @throws UnsupportedOperationException if the matrix is not f32 or not in host memory
+     * @throws UnsupportedOperationException if the matrix is not in host memory
      */
     public float get(int row, int col) {
-        return data.get(ValueLayout.JAVA_FLOAT, elementOffset(row, col));
+        long offset = elementOffset(row, col);
+        return switch (dtype) {
+            case F32 -> data.get(ValueLayout.JAVA_FLOAT, offset);
+            case BF16 -> Bf16.toFloat(data.get(ValueLayout.JAVA_SHORT, offset));
+        };
     }
 
     /**
-     * Writes one f32 element of a host matrix.
+     * Writes one element of a host matrix, rounded to nearest even where it is bf16.
      *
      * @throws IndexOutOfBoundsException if the position is outside the matrix
-     * @throws UnsupportedOperationException if the matrix is not f32 or not in host memory
+     * @throws UnsupportedOperationException if the matrix is not in host memory
      */
     public void set(int row, int col, float value) {
-        data.set(ValueLayout.JAVA_FLOAT, elementOffset(row, col), value);
+        long offset = elementOffset(row, col);
+        switch (dtype) {
+            case F32 -> data.set(ValueLayout.JAVA_FLOAT, offset, value);
+            case BF16 -> data.set(ValueLayout.JAVA_SHORT, offset, Bf16.fromFloat(value));
+        }
     }
 
     private long elementOffset(int row, int col) {
-        if (dtype != DType.F32 || !memory.isHost()) {
-            throw new UnsupportedOperationException("element access needs f32 in host memory, this is " + this);
+        if (!memory.isHost()) {
+            throw new UnsupportedOperationException("element access needs host memory, this is " + this);
         }
         Objects.checkIndex(row, rows);
         Objects.checkIndex(col, cols);
-        return (row * rowStride + col) * Float.BYTES;
+        return (row * rowStride + col) * dtype.bytes();
     }
 
     @Override

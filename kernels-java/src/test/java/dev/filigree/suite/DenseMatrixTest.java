@@ -54,7 +54,10 @@ class DenseMatrixTest {
         assertThatThrownBy(() -> m.get(2, 0)).isInstanceOf(IndexOutOfBoundsException.class);
         assertThatThrownBy(() -> m.set(0, 3, 1f)).isInstanceOf(IndexOutOfBoundsException.class);
         DenseMatrix half = DenseMatrix.allocate(arena, DType.BF16, 2, 3);
-        assertThatThrownBy(() -> half.get(0, 0)).isInstanceOf(UnsupportedOperationException.class);
+        assertThatThrownBy(() -> half.get(2, 0)).isInstanceOf(IndexOutOfBoundsException.class);
+        half.set(1, 2, 1.00390625f + 0x1p-20f);
+        assertThat(half.get(1, 2)).isEqualTo(1.0078125f);
+        assertThat(half.get(1, 1)).isZero();
     }
 
     @Test

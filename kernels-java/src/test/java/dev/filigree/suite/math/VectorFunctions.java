@@ -1,6 +1,7 @@
 package dev.filigree.suite.math;
 
 import dev.filigree.internal.vector.Species;
+import dev.filigree.internal.vector.VectorBf16;
 import dev.filigree.internal.vector.VectorMath;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -8,6 +9,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 
 /** The vector forms, in a class of their own: tests load it only where the incubator module is. */
 final class VectorFunctions {
@@ -46,6 +48,20 @@ final class VectorFunctions {
             System.arraycopy(tail, 0, out, main, in.length - main);
         }
         return out;
+    }
+
+    /** Sums of bf16 pairs, one vector of them. */
+    static void multiplyAdd(int[] a, int[] b, float[] sum, float[] out) {
+        VectorBf16.multiplyAdd(IntVector.fromArray(VectorBf16.I32, a, 0), IntVector.fromArray(VectorBf16.I32, b, 0),
+            FloatVector.fromArray(Species.F32, sum, 0)).intoArray(out, 0);
+    }
+
+    static void round(MemorySegment floats, MemorySegment bf16, int count) {
+        VectorBf16.round(floats.address(), bf16.address(), count);
+    }
+
+    static void widen(MemorySegment bf16, MemorySegment floats, int count) {
+        VectorBf16.widen(bf16.address(), floats.address(), count);
     }
 
     /** One loop a function over a segment of whole vectors, as a kernel would write it. */
