@@ -394,8 +394,8 @@ typedef struct filigree_attention_shape {
  * Keys from the key length on, and head dimensions from dim on, are zeros.
  *
  * Tile items, only when all packing items are done. With G = heads / kv_heads, item
- * pair_count * used_count + r * pair_count * G + p * G + g is the tile with the r-th longest list of the g-th query
- * head of the p-th pair.
+ * pair_count * used_count + (p * tile_count + r) * G + g is the tile with the r-th longest list of the g-th query head
+ * of the p-th pair: heads that share keys follow each other, and pairs one another.
  *
  * Order of sums, for each query row i of a tile, the same in every kernel:
  *   q'  = scale * q

@@ -186,6 +186,23 @@ void avx512_against_scalar() {
     }
 }
 
+// Softmax's shorter exp, where it may be used.
+void nonpositive_exp_against_scalar() {
+    float x[kLanes];
+    int lane = 0;
+    sweep([&](float value) {
+        if (value > 0.0f) return;
+        x[lane] = value;
+        if (++lane < kLanes) return;
+        float y[kLanes];
+        _mm512_storeu_ps(y, filigree::exp_nonpositive(_mm512_loadu_ps(x)));
+        for (lane = kLanes - 1; lane >= 0; --lane) {
+            check("exp_nonpositive", 0, x[lane], y[lane], filigree::exp(x[lane]));
+        }
+        lane = 0;
+    });
+}
+
 #endif
 
 }  // namespace
@@ -217,6 +234,7 @@ int main(int argc, char** argv) {
     if (__builtin_cpu_supports("avx512f")) {
         avx512_against_golden(rows);
         avx512_against_scalar();
+        nonpositive_exp_against_scalar();
         std::printf("math_test: avx512, golden inputs in every lane and the sweep\n");
     } else {
         std::printf("math_test: avx512 compiled in, but not on this CPU\n");

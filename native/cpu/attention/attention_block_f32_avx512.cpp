@@ -67,6 +67,32 @@ int64_t offset(const filigree_attention_strides &s, int64_t batch, int64_t head,
     return batch * s.batch + head * s.head + row * s.row;
 }
 
+/*
+ * What comes next, asked for early: lists jump, so no hardware prefetcher knows. Whoever works meanwhile asks for a
+ * share of the lines now and then, to L2, where they do not push out what is at hand.
+ */
+class Ahead {
+public:
+    Ahead() = default;
+
+    /* Rows of some floats each, in so many shares. */
+    Ahead(const float *begin, int64_t rows, int64_t floats, int64_t stride, int64_t shares)
+        : row_(begin), rows_(rows), floats_(floats), stride_(stride),
+          share_((rows * round_up(floats, kLanes) / kLanes + shares - 1) / shares) {}
+
+    FILIGREE_INLINE void fetch_share() {
+        for (int64_t i = 0; i < share_ && rows_ > 0; ++i) {
+            _mm_prefetch(reinterpret_cast<const char *>(row_ + at_), _MM_HINT_T1);
+            at_ += kLanes;
+            if (at_ >= floats_) at_ = 0, row_ += stride_, --rows_;
+        }
+    }
+
+private:
+    const float *row_ = nullptr;
+    int64_t rows_ = 0, floats_ = 0, stride_ = 0, share_ = 0, at_ = 0;
+};
+
 /* ---- packing ---- */
 
 void pack_keys(const float *from, int64_t stride, int64_t rows, const Plan &p, float *to) {
@@ -84,6 +110,7 @@ void pack_keys(const float *from, int64_t stride, int64_t rows, const Plan &p, f
     }
 }
 
+/* Panel by panel: panels of 64 keys are a page apart, and stores to all of them in turn would evict each other. */
 void pack_values(const float *from, int64_t stride, int64_t rows, const Plan &p, float *to) {
     for (int64_t d = 0; d < p.dim; d += kLanes) {
         const __mmask16 lanes = first_lanes(smaller(kLanes, p.dim - d));
@@ -93,9 +120,11 @@ void pack_values(const float *from, int64_t stride, int64_t rows, const Plan &p,
     }
 }
 
-void pack(const Plan &p, int64_t index, int64_t unit) {
+void pack(const Plan &p, int64_t item) {
     const filigree_attention_shape &s = *p.shape;
-    const int64_t pair = s.first_pair + index, batch = pair / s.kv_heads, head = pair % s.kv_heads;
+    const int64_t index = item / p.mask->used_count, pair = s.first_pair + index;
+    const int64_t batch = pair / s.kv_heads, head = pair % s.kv_heads;
+    const int64_t unit = table<int32_t>(p.mask, p.mask->used)[item % p.mask->used_count];
     const int64_t first = unit * p.mask->unit_keys;
     const int64_t rows = smaller(p.mask->unit_keys, key_length(p, batch) - first);
     float *keys = p.call->packed + index * p.pair_floats + first * p.dim;
@@ -155,23 +184,25 @@ void four_rows(const float *a, int64_t depth, const float *b, int64_t panel_floa
 
 template <int P>
 void columns_of(const float *a, int64_t rows, int64_t depth, const float *b, int64_t panel_floats, float *c,
-                int64_t c_stride, bool fresh) {
-    for (int64_t r = 0; r < rows; r += kGroup)
+                int64_t c_stride, bool fresh, Ahead &ahead) {
+    for (int64_t r = 0; r < rows; r += kGroup) {
+        ahead.fetch_share();
         four_rows<P>(a + r * kStride, depth, b, panel_floats, c + r * c_stride, c_stride, fresh);
+    }
 }
 
 /* C = (C or +0) + A * B; rows is a multiple of four. The panels at hand stay in L1 while the rows pass. */
 void product(const float *a, int64_t rows, int64_t depth, const float *b, int64_t panel_floats,
-             int64_t panels, float *c, int64_t c_stride, bool fresh) {
+             int64_t panels, float *c, int64_t c_stride, bool fresh, Ahead &ahead) {
     int64_t panel = 0;
     for (; panel + 4 <= panels; panel += 4)
         columns_of<4>(a, rows, depth, b + panel * panel_floats, panel_floats, c + panel * kLanes, c_stride,
-                      fresh);
+                      fresh, ahead);
     b += panel * panel_floats, c += panel * kLanes;
     switch (panels - panel) {
-    case 1: columns_of<1>(a, rows, depth, b, panel_floats, c, c_stride, fresh); break;
-    case 2: columns_of<2>(a, rows, depth, b, panel_floats, c, c_stride, fresh); break;
-    case 3: columns_of<3>(a, rows, depth, b, panel_floats, c, c_stride, fresh); break;
+    case 1: columns_of<1>(a, rows, depth, b, panel_floats, c, c_stride, fresh, ahead); break;
+    case 2: columns_of<2>(a, rows, depth, b, panel_floats, c, c_stride, fresh, ahead); break;
+    case 3: columns_of<3>(a, rows, depth, b, panel_floats, c, c_stride, fresh, ahead); break;
     default: break;
     }
 }
@@ -181,24 +212,34 @@ void product(const float *a, int64_t rows, int64_t depth, const float *b, int64_
 struct Tile {
     int64_t index, batch, head; /* index: of the pair in the call */
     int64_t first, rows, padded;
-    int64_t keys; /* that count */
+    int64_t keys;       /* that count */
+    int64_t entry, end; /* of its list */
     float *queries, *scores, *acc, *sums, *max, *alpha;
 };
 
 Tile tile_of(const Plan &p, int64_t item) {
+    const filigree_attention_mask &m = *p.mask;
     const filigree_attention_shape &s = *p.shape;
-    const int64_t group = s.heads / s.kv_heads, across = s.pair_count * group;
+    const int64_t group = s.heads / s.kv_heads;
     Tile t{};
-    t.index = item % across / group;
+    t.index = item / group / m.tile_count;
     t.batch = (s.first_pair + t.index) / s.kv_heads;
     t.head = (s.first_pair + t.index) % s.kv_heads * group + item % group;
     t.keys = key_length(p, t.batch);
+    const int64_t lists = m.mask_heads == 1 ? 0 : t.head * m.tile_count;
+    const int32_t tile = table<int32_t>(&m, m.order)[lists + item / group % m.tile_count];
+    const int32_t *starts = table<int32_t>(&m, m.tile_starts) + tile;
+    t.first = starts[0], t.rows = starts[1] - starts[0], t.padded = round_up(t.rows, kGroup);
+    const int64_t *list = table<int64_t>(&m, m.list_starts) + lists + tile;
+    t.entry = list[0], t.end = list[1];
+    /* Units ascend: those beyond the key length are the last. */
+    const int32_t *units = table<int32_t>(&m, m.units);
+    while (t.end > t.entry && units[t.end - 1] * m.unit_keys >= t.keys) --t.end;
     return t;
 }
 
-/* Places a tile of rows in scratch. */
-void place(const Plan &p, Tile &t, int64_t first, int64_t rows) {
-    t.first = first, t.rows = rows, t.padded = round_up(rows, kGroup);
+/* Places a tile in scratch. */
+void place(const Plan &p, Tile &t) {
     t.queries = p.scratch;
     t.scores = t.queries + t.padded * kStride * ((p.dim + kStep - 1) / kStep);
     t.acc = t.scores + t.padded * kStride;
@@ -207,9 +248,13 @@ void place(const Plan &p, Tile &t, int64_t first, int64_t rows) {
     t.alpha = t.max + round_up(t.padded, kLanes);
 }
 
+const float *queries_of(const Plan &p, const Tile &t) {
+    return p.call->q + offset(p.shape->q, t.batch, t.head, t.first);
+}
+
 /* Scaled queries, in chunks of 128 columns. */
 void load_queries(const Plan &p, const Tile &t) {
-    const float *q = p.call->q + offset(p.shape->q, t.batch, t.head, t.first);
+    const float *q = queries_of(p, t);
     const __m512 scale = _mm512_set1_ps(p.shape->scale);
     for (int64_t r = 0; r < t.padded; ++r) {
         for (int64_t d = 0; d < p.dim; d += kLanes) {
@@ -229,7 +274,7 @@ float *state_of(const Plan &p, const Tile &t) {
 void begin_sums(const Plan &p, const Tile &t) {
     for (int64_t i = 0; i < t.padded * (p.width + kLanes); i += kLanes)
         _mm512_store_ps(t.acc + i, _mm512_setzero_ps());
-    for (int64_t r = 0; r < t.padded; ++r) t.max[r] = -__builtin_inff();
+    for (int64_t r = 0; r < round_up(t.padded, kLanes); ++r) t.max[r] = -__builtin_inff();
     if (p.call->state == nullptr) return;
     const float *state = state_of(p, t);
     for (int64_t r = 0; r < t.rows; ++r, state += p.dim + kLanes + 1) {
@@ -300,25 +345,68 @@ void modify(const Plan &p, const Tile &t, int64_t entry, float *scores) {
     mask_scores(t, scores, m.unit_keys, words, row_words, valid);
 }
 
-/* Scores to weights, row by row. */
-void normalise(const Tile &t, int64_t columns) {
-    for (int64_t r = 0; r < t.padded; ++r) {
-        float *s = t.scores + r * kStride;
-        __m512 lanes = _mm512_set1_ps(-__builtin_inff());
-        for (int64_t j = 0; j < columns; j += kLanes) lanes = _mm512_max_ps(_mm512_loadu_ps(s + j), lanes);
-        const float old = t.max[r], largest = _mm512_reduce_max_ps(lanes);
-        const float max = (largest > old ? largest : old) + 0.0f;
-        const bool keeps = max == old || old == -__builtin_inff();
-        const float alpha = keeps ? 1.0f : exp(old - max);
-        const __m512 reference = _mm512_set1_ps(max == -__builtin_inff() ? 0.0f : max);
-        __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(alpha));
-        for (int64_t j = 0; j < columns; j += kLanes) {
-            const __m512 weight = exp(_mm512_sub_ps(_mm512_loadu_ps(s + j), reference));
-            _mm512_storeu_ps(s + j, weight);
-            sum = _mm512_add_ps(sum, weight);
+/* ---- weights ---- */
+
+/* The largest of each row, lane by lane. */
+FILIGREE_INLINE __m512 largest_lanes(const float *row, int64_t columns) {
+    __m512 lanes = _mm512_set1_ps(-__builtin_inff());
+    for (int64_t j = 0; j < columns; j += kLanes) lanes = _mm512_max_ps(_mm512_loadu_ps(row + j), lanes);
+    return lanes;
+}
+
+/* Of four rows: lane 4 l + i holds the largest of quarter l of row i. */
+FILIGREE_INLINE __m512 largest_of_four(const float *rows, int64_t columns) {
+    const __m512 r0 = largest_lanes(rows, columns), r1 = largest_lanes(rows + kStride, columns);
+    const __m512 r2 = largest_lanes(rows + 2 * kStride, columns);
+    const __m512 r3 = largest_lanes(rows + 3 * kStride, columns);
+    const __m512d r01 =
+        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1)));
+    const __m512d r23 =
+        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3)));
+    return _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(r01, r23)),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(r01, r23)));
+}
+
+/* The largest score of each of up to 16 rows: a multiple of four. */
+FILIGREE_INLINE __m512 largest_of(const float *scores, int64_t rows, int64_t columns) {
+    __m512 r4[4];
+    for (int64_t i = 0; i < 4; ++i)
+        r4[i] = i * 4 < rows ? largest_of_four(scores + i * 4 * kStride, columns)
+                             : _mm512_set1_ps(-__builtin_inff());
+    const __m512 low = _mm512_max_ps(_mm512_shuffle_f32x4(r4[0], r4[1], 0x88),
+                                     _mm512_shuffle_f32x4(r4[0], r4[1], 0xdd));
+    const __m512 high = _mm512_max_ps(_mm512_shuffle_f32x4(r4[2], r4[3], 0x88),
+                                      _mm512_shuffle_f32x4(r4[2], r4[3], 0xdd));
+    return _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
+/* Scores to weights. Maxima of 16 rows at a time: row by row, each would wait for a chain across lanes. */
+void normalise(const Tile &t, int64_t columns, Ahead &ahead) {
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    for (int64_t first = 0; first < t.padded; first += kLanes) {
+        const int64_t rows = smaller(kLanes, t.padded - first);
+        const __m512 old = _mm512_load_ps(t.max + first);
+        const __m512 max = _mm512_add_ps(
+            _mm512_max_ps(largest_of(t.scores + first * kStride, rows, columns), old), _mm512_setzero_ps());
+        const __mmask16 keeps =
+            _mm512_cmp_ps_mask(max, old, _CMP_EQ_OQ) | _mm512_cmp_ps_mask(old, lowest, _CMP_EQ_OQ);
+        alignas(64) float reference[kLanes];
+        _mm512_store_ps(reference, _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max));
+        _mm512_store_ps(t.max + first, max);
+        _mm512_store_ps(t.alpha + first, _mm512_mask_blend_ps(keeps, exp_nonpositive(_mm512_sub_ps(old, max)),
+                                                              _mm512_set1_ps(1.0f)));
+        for (int64_t r = first; r < first + rows; ++r) {
+            ahead.fetch_share();
+            float *s = t.scores + r * kStride;
+            const __m512 subtrahend = _mm512_set1_ps(reference[r - first]);
+            __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
+            for (int64_t j = 0; j < columns; j += kLanes) {
+                const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(s + j), subtrahend));
+                _mm512_storeu_ps(s + j, weight);
+                sum = _mm512_add_ps(sum, weight);
+            }
+            _mm512_store_ps(t.sums + r * kLanes, sum);
         }
-        _mm512_store_ps(t.sums + r * kLanes, sum);
-        t.max[r] = max, t.alpha[r] = alpha;
     }
 }
 
@@ -327,25 +415,42 @@ void multiply_row(float *row, int64_t width, float factor) {
         _mm512_store_ps(row + d, _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
 }
 
-void step(const Plan &p, const Tile &t, int64_t entry, int64_t units) {
+/* Scores of some units, their weights, and the weighted values; `next` is the tile after this one, or null. */
+void step(const Plan &p, const Tile &t, int64_t units, const Tile *next) {
     const filigree_attention_mask &m = *p.mask;
     const int32_t *list = table<int32_t>(&m, m.units);
+    const int32_t *unit = list + t.entry;
     const float *keys = p.call->packed + t.index * p.pair_floats, *values = keys + p.key_floats;
+    const int64_t key_floats = m.unit_keys * p.dim, value_floats = m.unit_keys * p.width;
+    const int64_t groups = t.padded / kGroup;
+    /* After this step comes another one of this tile, or the first one of the next tile. */
+    const bool is_last = t.entry + units == t.end;
+    const Tile *after = is_last ? next : &t;
+    const int64_t entry_after = is_last ? (next == nullptr ? 0 : next->entry) : t.entry + units;
+
     for (int64_t u = 0; u < units; ++u) {
         float *scores = t.scores + u * m.unit_keys;
+        Ahead ahead(values + unit[u] * value_floats, 1, value_floats, 0, groups);
         for (int64_t d = 0; d < p.dim; d += kStep)
             product(t.queries + d / kStep * t.padded * kStride, t.padded, smaller(kStep, p.dim - d),
-                    keys + list[entry + u] * m.unit_keys * p.dim + d * kLanes, p.dim * kLanes,
-                    m.unit_keys / kLanes, scores, kStride, d == 0);
-        modify(p, t, entry + u, scores);
+                    keys + unit[u] * key_floats + d * kLanes, p.dim * kLanes, m.unit_keys / kLanes, scores,
+                    kStride, d == 0, ahead);
+        modify(p, t, t.entry + u, scores);
     }
-    normalise(t, units * m.unit_keys);
+    Ahead queries;
+    if (is_last && next != nullptr)
+        queries = Ahead(queries_of(p, *next), next->rows, p.dim, p.shape->q.row, t.padded);
+    normalise(t, units * m.unit_keys, queries);
     for (int64_t r = 0; r < t.rows; ++r)
         if (t.alpha[r] != 1.0f) multiply_row(t.acc + r * p.width, p.width, t.alpha[r]);
-    for (int64_t u = 0; u < units; ++u)
-        product(t.scores + u * m.unit_keys, t.padded, m.unit_keys,
-                values + list[entry + u] * m.unit_keys * p.width, m.unit_keys * kLanes, p.width / kLanes,
-                t.acc, p.width, false);
+    for (int64_t u = 0; u < units; ++u) {
+        Ahead ahead;
+        if (after != nullptr && entry_after + u < after->end)
+            ahead = Ahead(p.call->packed + after->index * p.pair_floats + list[entry_after + u] * key_floats,
+                          1, key_floats, 0, groups);
+        product(t.scores + u * m.unit_keys, t.padded, m.unit_keys, values + unit[u] * value_floats,
+                m.unit_keys * kLanes, p.width / kLanes, t.acc, p.width, false, ahead);
+    }
 }
 
 float halving_sum(const float *sums) {
@@ -369,24 +474,14 @@ void finish(const Plan &p, const Tile &t) {
     }
 }
 
-void attend(const Plan &p, int64_t item) {
-    const filigree_attention_mask &m = *p.mask;
-    Tile t = tile_of(p, item);
-    const int64_t lists = m.mask_heads == 1 ? 0 : t.head * m.tile_count;
-    const int64_t rank = item / (p.shape->pair_count * (p.shape->heads / p.shape->kv_heads));
-    const int32_t tile = table<int32_t>(&m, m.order)[lists + rank];
-    const int32_t *starts = table<int32_t>(&m, m.tile_starts) + tile;
-    place(p, t, starts[0], starts[1] - starts[0]);
+void attend(const Plan &p, Tile &t, const Tile *next) {
+    place(p, t);
     load_queries(p, t);
     begin_sums(p, t);
-    const int64_t *list = table<int64_t>(&m, m.list_starts) + lists + tile;
-    for (int64_t entry = list[0]; entry < list[1];) {
-        int64_t units = smaller(m.step_units, list[1] - entry);
-        /* Units ascend: those beyond the key length are the last. */
-        while (units > 0 && table<int32_t>(&m, m.units)[entry + units - 1] * m.unit_keys >= t.keys) --units;
-        if (units == 0) break;
-        step(p, t, entry, units);
-        entry += units;
+    while (t.entry < t.end) {
+        const int64_t units = smaller(p.mask->step_units, t.end - t.entry);
+        step(p, t, units, next);
+        t.entry += units;
     }
     if (p.call->state != nullptr) {
         leave_sums(p, t);
@@ -400,14 +495,17 @@ void attend(const Plan &p, int64_t item) {
 void attention_block_f32_avx512(const AttentionCall &call) {
     const Plan p = plan_of(call);
     const int64_t packing = p.shape->pair_count * p.mask->used_count;
-    for (int64_t item = call.begin; item < call.end; ++item) {
-        if (item < packing) {
-            pack(p, item / p.mask->used_count,
-                 table<int32_t>(p.mask, p.mask->used)[item % p.mask->used_count]);
-        } else {
-            attend(p, item - packing);
-        }
+    if (call.begin < packing) {
+        for (int64_t item = call.begin; item < call.end; ++item) pack(p, item);
+        return;
     }
+    Tile t = tile_of(p, call.begin - packing);
+    for (int64_t item = call.begin + 1; item < call.end; ++item) {
+        Tile next = tile_of(p, item - packing);
+        attend(p, t, &next);
+        t = next;
+    }
+    attend(p, t, nullptr);
 }
 
 } // namespace filigree

@@ -195,6 +195,24 @@ static inline __m512 exp(__m512 x) {
     return _mm512_mask_blend_ps(underflow, bounded, _mm512_setzero_ps());
 }
 
+// exp where x <= 0 or NaN, as the differences from a maximum are: the same bits in a quarter fewer steps.
+static inline __m512 exp_nonpositive(__m512 x) {
+    using namespace math_constants;
+    using namespace math_detail;
+    const __m512 n = _mm512_sub_ps(fma(x, splat(LOG2_E), splat(ROUND_MAGIC)), splat(ROUND_MAGIC));
+    __m512 r = fma(n, splat(MINUS_LN2_HIGH), x);
+    r = fma(n, splat(MINUS_LN2_LOW), r);
+    __m512 p = fma(splat(EXP_C6), r, splat(EXP_C5));
+    p = fma(p, r, splat(EXP_C4));
+    p = fma(p, r, splat(EXP_C3));
+    p = fma(p, r, splat(EXP_C2));
+    p = fma(p, r, splat(1.0f));
+    p = fma(p, r, splat(1.0f));
+    // p 2^n is exact: above the bound it is a normal float. A NaN is not below it, and stays.
+    const __mmask16 normal = _mm512_cmp_ps_mask(x, splat(EXP_UNDERFLOW), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(normal, p, n);
+}
+
 static inline __m512 sigmoid(__m512 x) {
     using namespace math_detail;
     return _mm512_div_ps(splat(1.0f), _mm512_add_ps(splat(1.0f), exp(negate(x))));

@@ -34,7 +34,7 @@ import java.util.Objects;
  * <p>The result has the same bits on every host backend and for every team size. Immutable and thread-safe: runs may
  * overlap, and share the worker team as {@link dev.filigree.Workers} says. Warm runs allocate nothing. {@link #close()}
  * gives the packed mask back. A run packs keys and values into memory that the plan keeps for the next one, up to about
- * 64 MiB, or those of one key head.
+ * 4 MiB a thread, or those of one key head.
  */
 public final class AttentionPlan implements AutoCloseable {
 

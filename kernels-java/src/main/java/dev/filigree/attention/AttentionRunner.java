@@ -16,8 +16,11 @@ final class AttentionRunner implements AutoCloseable {
 
     /** Useful operations below which waking the team costs more than it saves: about 20 microseconds of one core. */
     private static final double MIN_SHARED_FLOPS = 1e6;
-    /** Keys and values are packed for as many key heads at a time as fit: about a last-level cache. */
-    private static final long PACKED_BYTES = 64L << 20;
+    /**
+     * Keys and values are packed for as many key heads at a time as this holds, for each thread: what it packs should
+     * still be in its cache when it reads it.
+     */
+    private static final long PACKED_BYTES = 4L << 20;
 
     private final AttentionKernel kernel;
     private final MemorySegment mask;
@@ -131,7 +134,7 @@ final class AttentionRunner implements AutoCloseable {
         void execute(int batch, int heads, int kvHeads, int dim) {
             long pairs = (long) batch * kvHeads;
             long pairBytes = Float.BYTES * AttentionFormat.pairFloats(mask, dim);
-            long round = Math.clamp(PACKED_BYTES / Math.max(1, pairBytes), 1, pairs);
+            long round = Math.clamp(workers.threads() * PACKED_BYTES / Math.max(1, pairBytes), 1, pairs);
             packed = packing.atLeast(round * pairBytes);
             long maskHeads = AttentionFormat.field(mask, AttentionFormat.MASK_HEADS);
             double flops = 4.0 * entries * AttentionFormat.MAX_TILE_ROWS

@@ -129,14 +129,14 @@ public abstract class AttentionWalk implements AttentionKernel {
             MemorySegment state, MemorySegment packed, long item, MemorySegment scratch) {
         long kvHeads = field(shape, AttentionFormat.KV_HEADS);
         long group = field(shape, AttentionFormat.HEADS) / kvHeads;
-        long across = field(shape, AttentionFormat.PAIR_COUNT) * group;
-        long pairIndex = item % across / group;
+        long tiles = field(mask, AttentionFormat.TILE_COUNT);
+        long pairIndex = item / group / tiles;
         long pair = field(shape, AttentionFormat.FIRST_PAIR) + pairIndex;
         long batch = pair / kvHeads;
         long head = pair % kvHeads * group + item % group;
         long lists = field(mask, AttentionFormat.MASK_HEADS) == 1 ? 0
-            : head * field(mask, AttentionFormat.TILE_COUNT);
-        int tile = intAt(mask, AttentionFormat.ORDER, lists + item / across);
+            : head * tiles;
+        int tile = intAt(mask, AttentionFormat.ORDER, lists + item / group % tiles);
         int first = intAt(mask, AttentionFormat.TILE_STARTS, tile);
         int rows = intAt(mask, AttentionFormat.TILE_STARTS, tile + 1L) - first;
         int dim = (int) field(shape, AttentionFormat.DIM);
