@@ -167,6 +167,8 @@ typedef struct filigree_spmm_packed {
     int64_t group_starts; /* int64[block_count * (groups + 1)], groups = virtual_rows / group, rounded up */
     int64_t columns;      /* int32[entries]; as many as there are nonzeros when group is 1 */
     int64_t values;       /* float[entries] */
+    int64_t order;        /* int32[virtual_rows]: all of them, the longest first, for kernels whose threads take rows
+                             side by side; or offset 0: none */
 } filigree_spmm_packed;
 
 #define FILIGREE_SPMM_MAGIC 0x316d6d7073676c66LL /* "flgspmm1" in little-endian memory */

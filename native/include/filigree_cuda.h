@@ -7,6 +7,8 @@
 #ifndef FILIGREE_CUDA_H
 #define FILIGREE_CUDA_H
 
+#include "filigree.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -21,7 +23,7 @@ extern "C" {
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number.
  */
-#define FILIGREE_CUDA_ABI_VERSION 1
+#define FILIGREE_CUDA_ABI_VERSION 2
 
 enum {
     FILIGREE_CUDA_OK = 0,
@@ -59,6 +61,26 @@ typedef struct filigree_cuda_device {
 /* Describes device 0 <= index < count, numbered as the CUDA runtime does. It makes no context on the device.
  * FILIGREE_CUDA_OLD_DEVICE, with *out filled, where no kernel runs. */
 FILIGREE_CUDA_API int32_t filigree_cuda_get_device(int32_t index, filigree_cuda_device *out);
+
+/*
+ * Kernels. A launcher checks its arguments, submits all of its work to a stream (a CUstream or cudaStream_t) of the
+ * current device and returns without waiting, so that it can be captured into a CUDA graph. What it needs beside its
+ * arguments it allocates and frees in the order of the stream. Pointers are the device's unless a parameter says
+ * otherwise; dense operands are aligned to their elements, and 16-byte aligned rows are read faster.
+ */
+
+/*
+ * C = activation(alpha * A * B + beta * C + bias) in f32, with the order of sums that filigree.h writes down: the same
+ * bits on every device, at every launch, and for every n.
+ *
+ * header    the header of a, in host memory; group and block_count are at most 1, and it has an order
+ * a         the packed matrix
+ * b         row-major, b_stride floats from row to row: cols x n, or n x cols when token-major
+ * c         row-major, c_stride floats from row to row: rows x n, or n x rows when token-major
+ */
+FILIGREE_CUDA_API int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed *header, const void *a, const float *b,
+                                                     int64_t b_stride, float *c, int64_t c_stride, int64_t n,
+                                                     float alpha, float beta, void *stream);
 
 #ifdef __cplusplus
 }

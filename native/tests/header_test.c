@@ -14,7 +14,7 @@ OFFSET_IS(activation, 124);
 OFFSET_IS(bias, 128);
 OFFSET_IS(columns, 168);
 OFFSET_IS(values, 176);
-_Static_assert(sizeof(filigree_spmm_packed) == 184, "the packed header has grown");
+_Static_assert(sizeof(filigree_spmm_packed) == 192, "the packed header has grown");
 _Static_assert(sizeof(filigree_features) == 12, "filigree_features has grown");
 
 int main(void) {

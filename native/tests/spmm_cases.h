@@ -53,6 +53,7 @@ struct PackOptions {
     int32_t layout = FILIGREE_FEATURE_MAJOR;
     int32_t activation = FILIGREE_ACTIVATION_NONE;
     bool has_bias = false;
+    bool ordered = false; /* with the table of rows by length */
 };
 
 struct Packed {
@@ -109,6 +110,7 @@ public:
         h.group_starts = put(group_starts_);
         h.columns = put(columns_);
         h.values = put(values_);
+        if (options.ordered) h.order = put(longest_first());
         /* The 64 readable bytes, and a size that can be both flush and aligned. */
         packed_.bytes.resize((packed_.bytes.size() + 63) / 64 * 64 + 64);
         h.bytes = static_cast<int64_t>(packed_.bytes.size());
@@ -160,6 +162,14 @@ private:
             }
             group_starts_.push_back(static_cast<int64_t>(columns_.size()));
         }
+    }
+
+    std::vector<int32_t> longest_first() const {
+        std::vector<int32_t> order(targets_.size());
+        for (size_t v = 0; v < order.size(); ++v) order[v] = static_cast<int32_t>(v);
+        std::stable_sort(order.begin(), order.end(),
+                         [&](int32_t x, int32_t y) { return ends_[x] - starts_[x] > ends_[y] - starts_[y]; });
+        return order;
     }
 
     template <class T> int64_t put(const std::vector<T> &table) {

@@ -16,6 +16,13 @@
 
 #include "math_constants.h"
 
+// CUDA kernels take the same steps: the device's fused multiply-add and division round as IEEE 754 says, too.
+#if defined(__CUDACC__)
+#define FILIGREE_MATH static __host__ __device__ inline
+#else
+#define FILIGREE_MATH static inline
+#endif
+
 namespace filigree {
 
 // The numbers that stand for activations in the C ABI; Activation.java has the same.
@@ -30,13 +37,13 @@ enum ActivationCode : std::int32_t {
 
 namespace math_detail {
 
-static inline std::uint32_t bits(float x) {
+FILIGREE_MATH std::uint32_t bits(float x) {
     std::uint32_t b;
     __builtin_memcpy(&b, &x, sizeof b);
     return b;
 }
 
-static inline float from_bits(std::uint32_t b) {
+FILIGREE_MATH float from_bits(std::uint32_t b) {
     float x;
     __builtin_memcpy(&x, &b, sizeof x);
     return x;
@@ -44,7 +51,7 @@ static inline float from_bits(std::uint32_t b) {
 
 }  // namespace math_detail
 
-static inline float exp(float x) {
+FILIGREE_MATH float exp(float x) {
     using namespace math_constants;
     const float shifted = __builtin_fmaf(x, LOG2_E, ROUND_MAGIC);
     const float n = shifted - ROUND_MAGIC;
@@ -63,11 +70,11 @@ static inline float exp(float x) {
     return x < EXP_UNDERFLOW ? 0.0f : y;
 }
 
-static inline float sigmoid(float x) {
+FILIGREE_MATH float sigmoid(float x) {
     return 1.0f / (1.0f + exp(-x));
 }
 
-static inline float tanh(float x) {
+FILIGREE_MATH float tanh(float x) {
     using namespace math_constants;
     const float a = __builtin_fabsf(x);
     const float t = a * a;
@@ -81,7 +88,7 @@ static inline float tanh(float x) {
 }
 
 // erfc(a / sqrt 2) for a >= 0.
-static inline float erfc_over_sqrt2(float a) {
+FILIGREE_MATH float erfc_over_sqrt2(float a) {
     using namespace math_constants;
     float q = __builtin_fmaf(ERFC_C7, a, ERFC_C6);
     q = __builtin_fmaf(q, a, ERFC_C5);
@@ -93,7 +100,7 @@ static inline float erfc_over_sqrt2(float a) {
     return exp(a * q);
 }
 
-static inline float erf(float x) {
+FILIGREE_MATH float erf(float x) {
     using namespace math_constants;
     const float a = __builtin_fabsf(x);
     const float t = a * a;
@@ -106,32 +113,32 @@ static inline float erf(float x) {
     return __builtin_copysignf(a < ODD_LIMIT ? small : large, x);
 }
 
-static inline float relu(float x) {
+FILIGREE_MATH float relu(float x) {
     return x <= 0.0f ? 0.0f : x;
 }
 
-static inline float relu_squared(float x) {
+FILIGREE_MATH float relu_squared(float x) {
     const float y = relu(x);
     return y * y;
 }
 
-static inline float gelu_tanh(float x) {
+FILIGREE_MATH float gelu_tanh(float x) {
     using namespace math_constants;
     const float minus_z = x * __builtin_fmaf(x * x, GELU_C1, GELU_C0);
     return x / (1.0f + exp(minus_z));
 }
 
-static inline float gelu_erf(float x) {
+FILIGREE_MATH float gelu_erf(float x) {
     const float half = 0.5f * erfc_over_sqrt2(__builtin_fabsf(x));
     return x * (x < 0.0f ? half : 1.0f - half);
 }
 
-static inline float silu(float x) {
+FILIGREE_MATH float silu(float x) {
     return x / (1.0f + exp(-x));
 }
 
 // max + log(sum) for the sum of exp(s - max); ScalarMath.logSumExp takes the same steps.
-static inline float log_sum_exp(float max, float sum) {
+FILIGREE_MATH float log_sum_exp(float max, float sum) {
     using namespace math_constants;
     if (sum == 0.0f) return -__builtin_inff();
     if (!(sum < __builtin_inff())) return max + sum;
@@ -297,7 +304,7 @@ static inline __m512 silu(__m512 x) {
 // Applies an activation to a float or a __m512. A code outside the list acts as kActivationNone: codes are
 // checked where a plan is made.
 template <typename T>
-static inline T activate(std::int32_t code, T x) {
+FILIGREE_MATH T activate(std::int32_t code, T x) {
     switch (code) {
         case kActivationRelu:
             return relu(x);

@@ -1,35 +1,9 @@
 /* Devices and drivers, as the CUDA runtime finds them. It opens the driver itself, at the first call. */
-#include "filigree_cuda.h"
+#include "cuda/common/status.h"
 
 #include <cstring>
-#include <cuda_runtime_api.h>
 
-namespace {
-
-int32_t driver_version() {
-    int version = 0;
-    return cudaDriverGetVersion(&version) == cudaSuccess ? version : 0;
-}
-
-/* The runtime calls a missing driver an old one. */
-int32_t status_of(cudaError_t error) {
-    switch (error) {
-    case cudaSuccess: return FILIGREE_CUDA_OK;
-    case cudaErrorInsufficientDriver:
-        return driver_version() == 0 ? FILIGREE_CUDA_NO_DRIVER : FILIGREE_CUDA_OLD_DRIVER;
-    case cudaErrorNoDevice: return FILIGREE_CUDA_NO_DEVICE;
-    case cudaErrorInvalidDevice: return FILIGREE_CUDA_INVALID_ARGUMENT;
-    default: return FILIGREE_CUDA_ERROR + static_cast<int32_t>(error);
-    }
-}
-
-/* The runtime keeps a failure for the next caller of cudaGetLastError: this one has been told. */
-int32_t finish(cudaError_t error) {
-    if (error != cudaSuccess) cudaGetLastError();
-    return status_of(error);
-}
-
-} // namespace
+using namespace filigree::cuda;
 
 int32_t filigree_cuda_abi_version(void) { return FILIGREE_CUDA_ABI_VERSION; }
 

@@ -87,8 +87,10 @@ public final class SpmmFormat {
     public static final long COLUMNS = 168;
     /** Offset of the entries' {@code float[]}. */
     public static final long VALUES = 176;
+    /** Offset of {@code int32[virtualRows]}, or 0. */
+    public static final long ORDER = 184;
     /** Size of the header. */
-    public static final long HEADER_BYTES = 184;
+    public static final long HEADER_BYTES = 192;
 
     private SpmmFormat() {}
 
