@@ -7,6 +7,7 @@ set -euo pipefail
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
+[[ $# -ge 3 ]] || fail "usage: ptxas_test.sh <nvcc> <include folder> <source>..."
 nvcc=$1 include=$2
 shift 2
 work=$(mktemp -d)

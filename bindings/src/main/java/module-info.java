@@ -10,6 +10,8 @@
 module dev.filigree.bindings {
     requires transitive dev.filigree.kernels;
 
+    exports dev.filigree.cuda;
+
     provides dev.filigree.spi.KernelProvider
         with dev.filigree.internal.ffi.Avx512Provider, dev.filigree.internal.ffi.CudaProvider;
 }

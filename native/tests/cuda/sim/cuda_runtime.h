@@ -1,6 +1,6 @@
 /*
- * Stands for CUDA's own header where tests compile kernels and launchers as plain C++: launches run at once, on the
- * processor, thread by thread. Of the language and the runtime it has what Filigree's sources use, and no more.
+ * Stands for CUDA's own header where tests compile kernels and launchers as plain C++: launches run on the processor,
+ * thread by thread. Of the language and the runtime it has what Filigree's sources use, and no more.
  *
  * Each thread of a block is a fiber that runs until it meets others: at a barrier of its block or its warp, a shuffle
  * or an mma. Who runs next is drawn at random, so that code which lacks a barrier does not pass for long. Shared
@@ -24,6 +24,8 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+
+#include "driver.h"
 
 struct dim3 {
     unsigned x, y, z;
@@ -149,17 +151,15 @@ cudaError_t filigree_cuda_sim_check(const cudaLaunchConfig_t &config);
 template <class Task> cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Task), Task task) {
     const cudaError_t error = filigree_cuda_sim_check(*config);
     if (error == cudaSuccess)
-        filigree_cuda_sim::run(config->gridDim, config->blockDim, config->dynamicSmemBytes, [&] { kernel(task); });
+        filigree_cuda_sim::submit(config->stream, [c = *config, kernel, task] {
+            filigree_cuda_sim::run(c.gridDim, c.blockDim, c.dynamicSmemBytes, [&] { kernel(task); });
+        });
     return error;
 }
 
 /* ---- for tests ------------------------------------------------------------------------------------------- */
 
 namespace filigree_cuda_sim {
-
-/* Allocations from pools that are not freed, and what the next may not exceed. */
-int64_t live_allocations();
-void limit_memory(int64_t bytes);
 
 /* Kernels launched so far. */
 int64_t launches();

@@ -200,7 +200,7 @@ void Machine::trampoline() {
     m.leave(self);
 }
 
-std::atomic<int64_t> allocations{0}, bytes_left{INT64_MAX}, launch_count{0};
+std::atomic<int64_t> launch_count{0};
 
 } // namespace
 
@@ -239,8 +239,6 @@ void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>
     machine().launch(grid, block, shared_bytes, body);
 }
 
-int64_t live_allocations() { return allocations; }
-void limit_memory(int64_t bytes) { bytes_left = bytes; }
 int64_t launches() { return launch_count; }
 
 } // namespace filigree_cuda_sim
@@ -296,20 +294,14 @@ cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
 }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t *, int) { return cudaErrorInvalidValue; }
 
-cudaError_t cudaMallocFromPoolAsync(void **out, size_t bytes, cudaMemPool_t, cudaStream_t) {
+cudaError_t cudaMallocFromPoolAsync(void **out, size_t bytes, cudaMemPool_t, cudaStream_t stream) {
     if (bytes == 0) return cudaErrorInvalidValue;
-    if (static_cast<int64_t>(bytes) > bytes_left) return cudaErrorMemoryAllocation;
-    *out = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-    if (*out == nullptr) return cudaErrorMemoryAllocation;
-    /* What is read before it was written shows. */
-    std::memset(*out, 0xff, bytes);
-    ++allocations;
-    return cudaSuccess;
+    *out = allocate(stream, bytes);
+    return *out == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 
-cudaError_t cudaFreeAsync(void *memory, cudaStream_t) {
-    std::free(memory);
-    --allocations;
+cudaError_t cudaFreeAsync(void *memory, cudaStream_t stream) {
+    release(stream, memory);
     return cudaSuccess;
 }
 

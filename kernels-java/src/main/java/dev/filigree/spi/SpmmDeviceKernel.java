@@ -13,10 +13,13 @@ public interface SpmmDeviceKernel {
     Device device();
 
     /**
-     * Submits the whole product to a stream and returns; parameters as in {@link SpmmKernel}.
+     * Submits the whole product to a stream and returns; other parameters as in {@link SpmmKernel}.
      *
+     * @param header the packed matrix's header in host memory: {@link SpmmFormat#GROUP} is 1,
+     *     {@link SpmmFormat#BLOCK_COUNT} at most 1, and there is an {@link SpmmFormat#ORDER}
+     * @param packed the packed matrix in the device's memory
      * @throws dev.filigree.NativeException if the submission fails
      */
-    void launch(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
-        float alpha, float beta, Stream stream);
+    void launch(MemorySegment header, MemorySegment packed, MemorySegment b, long bStride, MemorySegment c,
+        long cStride, int n, float alpha, float beta, Stream stream);
 }

@@ -16,13 +16,18 @@ final class DeviceExecutor implements Executor {
 
     private final SpmmDeviceKernel kernel;
     private final Device device;
+    private final MemorySegment header;
     private final MemorySegment packed;
+    private final Arena arena;
     private final Stream stream;
     /** Streams that got asynchronous runs: closing waits for them. */
     private final Set<Stream> submittedTo = ConcurrentHashMap.newKeySet();
 
-    DeviceExecutor(SpmmDeviceKernel kernel, MemorySegment hostPacked) {
+    /** Takes ownership of the arena, where the header stays, unless it throws. */
+    DeviceExecutor(SpmmDeviceKernel kernel, MemorySegment header, MemorySegment hostPacked, Arena arena) {
         this.kernel = kernel;
+        this.header = header;
+        this.arena = arena;
         device = kernel.device();
         packed = device.allocate(hostPacked.byteSize());
         Stream made = null;
@@ -79,7 +84,7 @@ final class DeviceExecutor implements Executor {
                     }
                     memory.copyFromHost(dense, onDeviceC);
                 }
-                kernel.launch(packed, onDeviceB, b.rowStride(), onDeviceC, c.cols(), n, alpha, beta, stream);
+                kernel.launch(header, packed, onDeviceB, b.rowStride(), onDeviceC, c.cols(), n, alpha, beta, stream);
                 stream.synchronize();
                 memory.copyToHost(onDeviceC.asSlice(0, bytes), dense);
                 if (gaps) {
@@ -116,7 +121,7 @@ final class DeviceExecutor implements Executor {
     }
 
     private void launch(Stream target, float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
-        kernel.launch(packed, b.data(), b.rowStride(), c.data(), c.rowStride(), n, alpha, beta, target);
+        kernel.launch(header, packed, b.data(), b.rowStride(), c.data(), c.rowStride(), n, alpha, beta, target);
     }
 
     @Override
@@ -138,6 +143,7 @@ final class DeviceExecutor implements Executor {
         }
         failure = attempt(stream::close, failure);
         failure = attempt(() -> device.free(packed), failure);
+        failure = attempt(arena::close, failure);
         if (failure != null) {
             throw failure;
         }

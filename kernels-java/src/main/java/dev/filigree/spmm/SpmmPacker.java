@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 
 /**
  * Packs a CSR matrix for the SpMM kernels of every backend: cuts long rows, chooses the blocks of columns and the
@@ -23,6 +24,9 @@ final class SpmmPacker {
     private static final int MAX_SHARE = 64;
     /** Shorter segments than this cost more in combining than they win in balance. */
     private static final long MIN_SEGMENT = 64;
+    /** A row on a device is one team of threads': so many of them are at work at a time, or a few times as many. */
+    private static final int DEVICE_SHARES = 2048;
+    private static final long MIN_DEVICE_SEGMENT = 512;
     /** What a virtual row costs beside its nonzeros, in nonzeros: accumulators, epilogue, loop overhead. */
     private static final int ROW_COST = 8;
 
@@ -59,6 +63,7 @@ final class SpmmPacker {
     private final MemorySegment columns;
     private final MemorySegment values;
     private final boolean narrow;
+    private final boolean forDevice;
     private final long segmentLimit;
     private long virtualRows;
     private int splitCount;
@@ -73,17 +78,22 @@ final class SpmmPacker {
     private long valuesAt;
 
     private SpmmPacker(CsrMatrix a, Layout layout, int typicalN, int givenDepth) {
+        this(a, layout, typicalN, givenDepth, false);
+    }
+
+    private SpmmPacker(CsrMatrix a, Layout layout, int typicalN, int givenDepth, boolean forDevice) {
         this.a = a;
+        this.forDevice = forDevice;
         this.layout = layout;
         this.typicalN = typicalN;
         this.givenDepth = givenDepth;
         offsets = a.rowOffsets();
         columns = a.columns();
         values = a.values();
-        narrow = typicalN <= NARROW;
+        narrow = !forDevice && typicalN <= NARROW;
         // A group of rows is a work item at the least.
-        long shares = narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
-        segmentLimit = Math.max(MIN_SEGMENT, Math.ceilDiv(a.nnz(), shares));
+        long shares = forDevice ? DEVICE_SHARES : narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
+        segmentLimit = Math.max(forDevice ? MIN_DEVICE_SEGMENT : MIN_SEGMENT, Math.ceilDiv(a.nnz(), shares));
     }
 
     /**
@@ -99,6 +109,18 @@ final class SpmmPacker {
     static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int givenDepth, int activation, float[] bias,
             Arena arena, Consumer<MemorySegment> beforeFill) {
         SpmmPacker packer = new SpmmPacker(a, layout, typicalN, givenDepth);
+        packer.countVirtualRows();
+        packer.chooseBlocks();
+        return packer.write(activation, bias, arena, beforeFill);
+    }
+
+    /**
+     * Packs a matrix for the threads of a device: one block, row by row, with an order by length; the sums of split rows
+     * depend on the matrix alone, not on the device.
+     */
+    static MemorySegment packForDevice(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
+            Consumer<MemorySegment> beforeFill) {
+        SpmmPacker packer = new SpmmPacker(a, layout, PANEL, Math.max(1, a.cols()), true);
         packer.countVirtualRows();
         packer.chooseBlocks();
         return packer.write(activation, bias, arena, beforeFill);
@@ -187,9 +209,9 @@ final class SpmmPacker {
         }
         if (layout == Layout.TOKEN_MAJOR) {
             // Tokens can only be read through a tile, which then grows beyond the caches.
-            blocks = Math.min(blocks, Math.max(worthwhile, Math.ceilDiv(k, MAX_TILE_ROWS)));
+            blocks = forDevice ? 1 : Math.min(blocks, Math.max(worthwhile, Math.ceilDiv(k, MAX_TILE_ROWS)));
             tiling = SpmmFormat.TILE;
-        } else if (reuse >= MIN_BLOCKED_REUSE && blocks <= worthwhile) {
+        } else if (!forDevice && reuse >= MIN_BLOCKED_REUSE && blocks <= worthwhile) {
             tiling = SpmmFormat.TILE;
         } else {
             blocks = 1;
@@ -229,6 +251,7 @@ final class SpmmPacker {
         startsAt = cursor.table(blockCount * (groups() + 1), Long.BYTES);
         columnsAt = cursor.table(entryCount, Integer.BYTES);
         valuesAt = cursor.table(entryCount, Float.BYTES);
+        long orderAt = forDevice ? cursor.table(virtualRows, Integer.BYTES) : 0;
         long bytes = cursor.position + SpmmFormat.TAIL;
 
         MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
@@ -264,11 +287,15 @@ final class SpmmPacker {
         set(packed, SpmmFormat.GROUP_STARTS, startsAt);
         set(packed, SpmmFormat.COLUMNS, columnsAt);
         set(packed, SpmmFormat.VALUES, valuesAt);
+        set(packed, SpmmFormat.ORDER, orderAt);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
         MemorySegment.copy(chunks, 0, packed, ValueLayout.JAVA_LONG, chunksAt, chunks.length);
         writeTargets(packed, targetsAt, splitsAt);
+        if (forDevice) {
+            writeOrder(packed, orderAt);
+        }
         if (blockCount > 0) {
             writeEntries(packed);
         }
@@ -343,6 +370,27 @@ final class SpmmPacker {
         }
         packed.set(ValueLayout.JAVA_INT, split, a.rows());
         packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
+    }
+
+    /** Virtual rows by falling length, and by number where that is equal: counted, in linear time. */
+    private void writeOrder(MemorySegment packed, long orderAt) {
+        int[] places = new int[(int) Math.min(segmentLimit, a.cols()) + 2];
+        forEachLength(length -> places[places.length - 1 - length]++);
+        for (int i = 1; i < places.length; i++) {
+            places[i] += places[i - 1];
+        }
+        int[] number = {0};
+        forEachLength(length -> packed.set(ValueLayout.JAVA_INT,
+            orderAt + (long) Integer.BYTES * places[places.length - 2 - length]++, number[0]++));
+    }
+
+    private void forEachLength(IntConsumer action) {
+        for (int row = 0; row < a.rows(); row++) {
+            long segments = segments(row);
+            for (long s = 0; s < segments; s++) {
+                action.accept((int) (segmentEnd(row, s, segments) - segmentBegin(row, s, segments)));
+            }
+        }
     }
 
     private long groups() {

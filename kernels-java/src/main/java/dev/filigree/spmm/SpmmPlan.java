@@ -114,9 +114,8 @@ public final class SpmmPlan implements AutoCloseable {
                     provider.adviseHugePages(memory);
                 }
             };
-            MemorySegment packed = SpmmPacker.pack(a, options.layout(), options.typicalN(),
-                choice.map(SpmmTuning.Choice::tileRows).orElse(0), options.activation().code(), bias, arena,
-                beforeFill);
+            MemorySegment packed = selection.kernel().pack(a, options,
+                choice.map(SpmmTuning.Choice::tileRows).orElse(0), bias, arena, beforeFill);
             DenseForm dense = wantsDense(a, options.fallbackDense(), choice)
                 ? denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill) : null;
             PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);
@@ -160,6 +159,10 @@ public final class SpmmPlan implements AutoCloseable {
         /** The dense kernel beside it. */
         Optional<GemmKernel> gemm();
 
+        /** Packs a matrix for it, in blocks of {@code givenDepth} columns where that is not 0 and means something. */
+        MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
+            Consumer<MemorySegment> beforeFill);
+
         /** Takes ownership of the arena unless it throws; {@code dense} may be null. */
         Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options);
     }
@@ -168,6 +171,13 @@ public final class SpmmPlan implements AutoCloseable {
         @Override
         public String id() {
             return kernel.id();
+        }
+
+        @Override
+        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
+                Consumer<MemorySegment> beforeFill) {
+            return SpmmPacker.pack(a, options.layout(), options.typicalN(), givenDepth, options.activation().code(),
+                bias, arena, beforeFill);
         }
 
         @Override
@@ -188,10 +198,24 @@ public final class SpmmPlan implements AutoCloseable {
         }
 
         @Override
+        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
+                Consumer<MemorySegment> beforeFill) {
+            return SpmmPacker.packForDevice(a, options.layout(), options.activation().code(), bias, arena, beforeFill);
+        }
+
+        @Override
         public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
-            Executor onDevice = new DeviceExecutor(kernel, packed);
-            arena.close();
-            return onDevice;
+            Arena headers = Arena.ofShared();
+            try {
+                MemorySegment header = headers.allocate(SpmmFormat.HEADER_BYTES, SpmmFormat.ALIGNMENT);
+                header.copyFrom(packed.asSlice(0, SpmmFormat.HEADER_BYTES));
+                Executor onDevice = new DeviceExecutor(kernel, header, packed, headers);
+                arena.close();
+                return onDevice;
+            } catch (Throwable t) {
+                headers.close();
+                throw t;
+            }
         }
     }
 

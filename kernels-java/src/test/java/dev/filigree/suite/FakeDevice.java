@@ -192,8 +192,8 @@ public class FakeDevice implements KernelProvider, Device {
         }
 
         @Override
-        public void launch(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
-                float alpha, float beta, Stream stream) {
+        public void launch(MemorySegment header, MemorySegment packed, MemorySegment b, long bStride,
+                MemorySegment c, long cStride, int n, float alpha, float beta, Stream stream) {
             ((FakeStream) stream).submit(() -> {
                 duringLaunch.run();
                 try (Arena arena = Arena.ofConfined()) {

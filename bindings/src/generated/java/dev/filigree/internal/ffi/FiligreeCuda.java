@@ -22,10 +22,10 @@ public class FiligreeCuda extends FiligreeCuda$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cuda);
 
-    private static final int FILIGREE_CUDA_ABI_VERSION = (int)1L;
+    private static final int FILIGREE_CUDA_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_CUDA_ABI_VERSION 1
+     * #define FILIGREE_CUDA_ABI_VERSION 2
      * }
      */
     public static int FILIGREE_CUDA_ABI_VERSION() {
@@ -397,6 +397,75 @@ public class FiligreeCuda extends FiligreeCuda$shared {
                 traceDowncall("filigree_cuda_get_device", index, out);
             }
             return (int)mh$.invokeExact(index, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_cuda_spmm_csr_f32 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FiligreeCuda.C_INT,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_FLOAT,
+            FiligreeCuda.C_FLOAT,
+            FiligreeCuda.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_cuda_spmm_csr_f32");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed *header, const void *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static FunctionDescriptor filigree_cuda_spmm_csr_f32$descriptor() {
+        return filigree_cuda_spmm_csr_f32.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed *header, const void *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static MethodHandle filigree_cuda_spmm_csr_f32$handle() {
+        return filigree_cuda_spmm_csr_f32.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed *header, const void *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static MemorySegment filigree_cuda_spmm_csr_f32$address() {
+        return filigree_cuda_spmm_csr_f32.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed *header, const void *a, const float *b, int64_t b_stride, float *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static int filigree_cuda_spmm_csr_f32(MemorySegment header, MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, MemorySegment stream) {
+        var mh$ = filigree_cuda_spmm_csr_f32.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_cuda_spmm_csr_f32", header, a, b, b_stride, c, c_stride, n, alpha, beta, stream);
+            }
+            return (int)mh$.invokeExact(header, a, b, b_stride, c, c_stride, n, alpha, beta, stream);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -39,6 +39,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t group_starts;
  *     int64_t columns;
  *     int64_t values;
+ *     int64_t order;
  * }
  * }
  */
@@ -72,7 +73,8 @@ public class filigree_spmm_packed {
         Filigree.C_LONG.withName("splits"),
         Filigree.C_LONG.withName("group_starts"),
         Filigree.C_LONG.withName("columns"),
-        Filigree.C_LONG.withName("values")
+        Filigree.C_LONG.withName("values"),
+        Filigree.C_LONG.withName("order")
     ).withName("filigree_spmm_packed");
 
     /**
@@ -1136,6 +1138,50 @@ public class filigree_spmm_packed {
      */
     public static void values(MemorySegment struct, long fieldValue) {
         struct.set(values$LAYOUT, values$OFFSET, fieldValue);
+    }
+
+    private static final OfLong order$LAYOUT = (OfLong)$LAYOUT.select(groupElement("order"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t order
+     * }
+     */
+    public static final OfLong order$layout() {
+        return order$LAYOUT;
+    }
+
+    private static final long order$OFFSET = $LAYOUT.byteOffset(groupElement("order"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t order
+     * }
+     */
+    public static final long order$offset() {
+        return order$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t order
+     * }
+     */
+    public static long order(MemorySegment struct) {
+        return struct.get(order$LAYOUT, order$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t order
+     * }
+     */
+    public static void order(MemorySegment struct, long fieldValue) {
+        struct.set(order$LAYOUT, order$OFFSET, fieldValue);
     }
 
     /**

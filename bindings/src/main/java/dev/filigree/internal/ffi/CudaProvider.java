@@ -3,85 +3,79 @@ package dev.filigree.internal.ffi;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.cuda.CudaDevice;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.SpmmDeviceKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** The CUDA kernels, from {@code libfiligree_cuda.so}. It has none yet, so this provider always refuses. */
+/** The CUDA kernels, from {@code libfiligree_cuda.so}, on the first device that they run on. */
 public final class CudaProvider implements KernelProvider {
 
-    private static final String DRIVER = "libcuda.so.1";
     private static final String OTHER_BACKEND = "use another backend";
+    /** The team of threads that takes a row takes so many columns at most. */
+    private static final String TILE = "1x128";
 
-    private final Refusal refusal = lookForRefusal();
+    private final Refusal refusal;
+    private final CudaDevice device;
+    private final Optional<SpmmDeviceKernel> spmm;
 
     /** Created by the service loader. */
-    public CudaProvider() {}
-
-    /** From what costs nothing to ask to what starts the driver. */
-    private static Refusal lookForRefusal() {
-        if (!LoadSettings.ofProcess().isLinuxX86()) {
-            return refuse("CUDA kernels exist for Linux x86-64 only", OTHER_BACKEND);
+    public CudaProvider() {
+        // From what costs nothing to ask to what starts the driver: no library is opened on a machine without one.
+        Refusal found = CudaDriver.refusal().orElse(null);
+        if (found == null && NativeLibrary.cuda() instanceof NativeLibrary.Missing missing) {
+            found = missing.refusal(Backend.CUDA);
         }
-        try {
-            if (!isDriverInstalled()) {
-                return refuse("no CUDA driver: " + DRIVER + " was not found", "install the NVIDIA driver");
+        CudaDevice usable = null;
+        if (found == null) {
+            switch (firstUsable()) {
+                case Choice.Device(int index) -> usable = CudaDevice.get(index);
+                case Choice.None(Refusal reason) -> found = reason;
             }
-        } catch (IllegalCallerException e) {
-            return refuse("native access is denied (" + e.getMessage() + ")", "start Java with "
-                + "--enable-native-access=" + LibraryLoader.moduleOption(CudaProvider.class.getModule()));
         }
-        return switch (NativeLibrary.cuda()) {
-            case NativeLibrary.Missing missing -> missing.refusal(Backend.CUDA);
-            case NativeLibrary.Loaded loaded -> refusalOfDevices();
-        };
+        refusal = found;
+        device = usable;
+        spmm = Optional.ofNullable(usable).map(CudaDevice::spmmF32);
     }
 
-    /** The kernels' library is never opened on a machine without a driver. */
-    private static boolean isDriverInstalled() {
-        try {
-            SymbolLookup.libraryLookup(DRIVER, Arena.global());
-            return true;
-        } catch (IllegalArgumentException e) {
-            return false;
-        }
+    private sealed interface Choice {
+        record Device(int index) implements Choice {}
+
+        record None(Refusal refusal) implements Choice {}
     }
 
-    private static Refusal refusalOfDevices() {
-        List<String> devices = new ArrayList<>();
+    private static Choice firstUsable() {
         Refusal unusable = null;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment count = arena.allocate(JAVA_INT);
             int counted = FiligreeCuda.filigree_cuda_device_count(count);
             if (counted != FiligreeCuda.FILIGREE_CUDA_OK()) {
-                return refuse(counted, "");
+                return new Choice.None(refuse(counted, ""));
             }
-            MemorySegment device = filigree_cuda_device.allocate(arena);
+            MemorySegment described = filigree_cuda_device.allocate(arena);
             for (int i = 0; i < count.get(JAVA_INT, 0); i++) {
-                int described = FiligreeCuda.filigree_cuda_get_device(i, device);
-                String name = filigree_cuda_device.name(device).getString(0);
-                if (described == FiligreeCuda.FILIGREE_CUDA_OK()) {
-                    devices.add(name);
-                } else {
-                    unusable = refuse(described, "device " + i + " " + name + ": ");
+                int status = FiligreeCuda.filigree_cuda_get_device(i, described);
+                if (status == FiligreeCuda.FILIGREE_CUDA_OK()) {
+                    return new Choice.Device(i);
+                }
+                if (unusable == null) {
+                    unusable = refuse(status,
+                        "device " + i + " " + filigree_cuda_device.name(described).getString(0) + ": ");
                 }
             }
         }
-        if (!devices.isEmpty()) {
-            return refuse("no kernels yet for " + String.join(", ", devices), OTHER_BACKEND);
-        }
-        return unusable != null ? unusable : refuse(FiligreeCuda.FILIGREE_CUDA_NO_DEVICE(), "");
+        return new Choice.None(unusable != null ? unusable : refuse(FiligreeCuda.FILIGREE_CUDA_NO_DEVICE(), ""));
     }
 
     private static Refusal refuse(int status, String subject) {
         String text = FiligreeCuda.filigree_cuda_status_text(status).getString(0);
-        return refuse(subject + text, cure(status));
+        return new Refusal(Backend.CUDA, subject + text, cure(status));
     }
 
     private static String cure(int status) {
@@ -97,10 +91,6 @@ public final class CudaProvider implements KernelProvider {
         return "repair the NVIDIA driver";
     }
 
-    private static Refusal refuse(String reason, String cure) {
-        return new Refusal(Backend.CUDA, reason, cure);
-    }
-
     @Override
     public Backend backend() {
         return Backend.CUDA;
@@ -108,11 +98,17 @@ public final class CudaProvider implements KernelProvider {
 
     @Override
     public Optional<Refusal> refusal() {
-        return Optional.of(refusal);
+        return Optional.ofNullable(refusal);
     }
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of();
+        return spmm.stream().map(kernel -> new KernelInfo(
+            kernel.id(), "spmm", DType.F32, "sm_" + device.properties().capability(), TILE)).toList();
+    }
+
+    @Override
+    public Optional<SpmmDeviceKernel> spmmF32OnDevice() {
+        return spmm;
     }
 }

@@ -16,7 +16,14 @@ import org.junit.jupiter.api.io.TempDir;
 /** What is said about CUDA, with drivers and libraries of a few lines: the probe runs beside them. */
 class CudaProviderTest {
 
-    private static final String DRIVER = "int cuInit(unsigned flags) { return 0; }\n";
+    /** As much of a driver as is asked before the library is; VERSION is the newest CUDA release that it knows. */
+    private static final String DRIVER = """
+        int cuDriverGetVersion(int *version) { *version = VERSION; return 0; }
+        int cuInit(unsigned flags) { return STARTED; }
+        int cuDeviceGetCount(int *count) { *count = COUNT; return 0; }
+        int cuGetErrorName(int code, const char **text) { *text = "CUDA_ERROR_OF_TEST"; return 0; }
+        int cuGetErrorString(int code, const char **text) { *text = "as planted"; return 0; }
+        """;
 
     /** STATUSES are those of the devices in turn; COUNTED is that of the count. */
     private static final String LIBRARY = """
@@ -61,6 +68,14 @@ class CudaProviderTest {
         return result.output().lines().filter(line -> line.startsWith("cuda: ")).findFirst().orElseThrow();
     }
 
+    private static String driver(int version, int started, int devices) {
+        return DRIVER.replace("VERSION", "" + version).replace("STARTED", "" + started).replace("COUNT", "" + devices);
+    }
+
+    private static String goodDriver() {
+        return driver(13000, 0, 1);
+    }
+
     private static String library(String counted, String statuses) {
         return LIBRARY.replace("COUNTED", counted).replace("STATUSES", statuses);
     }
@@ -75,25 +90,37 @@ class CudaProviderTest {
 
     @Test
     void withoutTheLibrary() throws Exception {
-        assertThat(cudaLine(DRIVER, null))
+        assertThat(cudaLine(goodDriver(), null))
             .contains("libfiligree_cuda.so cannot be loaded: -Dfiligree.native.path");
     }
 
     @Test
+    void aDriverThatIsOldOrSeesNothingOrDoesNotStart() throws Exception {
+        assertThat(cudaLine(driver(12080, 0, 1), null)).isEqualTo("cuda: the NVIDIA driver knows CUDA 12.8, the kernels "
+            + "are built with CUDA 13.0 (update the NVIDIA driver)");
+        String invisible = "cuda: the NVIDIA driver shows no device to this process "
+            + "(make a device visible to this process (CUDA_VISIBLE_DEVICES, container settings))";
+        assertThat(cudaLine(driver(13000, 100, 1), null)).isEqualTo(invisible);
+        assertThat(cudaLine(driver(13000, 0, 0), null)).isEqualTo(invisible);
+        assertThat(cudaLine(driver(13000, 999, 1), null)).isEqualTo("cuda: the NVIDIA driver does not start: cuInit "
+            + "failed with code 999: CUDA_ERROR_OF_TEST, as planted (repair the NVIDIA driver)");
+        assertThat(cudaLine("int cuDriverGetVersion(int *v) { *v = 13000; return 0; }\n", null))
+            .startsWith("cuda: the NVIDIA driver does not start: Symbol not found: cuInit");
+    }
+
+    @Test
     void aDriverThatFailsIsToldInTheLibrarysWords() throws Exception {
-        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_NO_DEVICE", ""))).isEqualTo("cuda: status 4 "
+        assertThat(cudaLine(goodDriver(), library("FILIGREE_CUDA_NO_DEVICE", ""))).isEqualTo("cuda: status 4 "
             + "(make a device visible to this process (CUDA_VISIBLE_DEVICES, container settings))");
-        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_OLD_DRIVER", "")))
+        assertThat(cudaLine(goodDriver(), library("FILIGREE_CUDA_OLD_DRIVER", "")))
             .isEqualTo("cuda: status 3 (update the NVIDIA driver)");
-        assertThat(cudaLine(DRIVER, library("FILIGREE_CUDA_ERROR + 2", "")))
+        assertThat(cudaLine(goodDriver(), library("FILIGREE_CUDA_ERROR + 2", "")))
             .isEqualTo("cuda: status 1002 (repair the NVIDIA driver)");
     }
 
     @Test
-    void devicesAreNamed() throws Exception {
-        assertThat(cudaLine(DRIVER, library("0", "0, FILIGREE_CUDA_OLD_DEVICE, 0,")))
-            .isEqualTo("cuda: no kernels yet for GPU 0, GPU 2 (use another backend)");
-        assertThat(cudaLine(DRIVER, library("0", "FILIGREE_CUDA_OLD_DEVICE,")))
+    void aDeviceThatIsTooOldIsNamed() throws Exception {
+        assertThat(cudaLine(goodDriver(), library("0", "FILIGREE_CUDA_OLD_DEVICE,")))
             .isEqualTo("cuda: device 0 GPU 0: status 5 (use another backend)");
     }
 
@@ -101,7 +128,7 @@ class CudaProviderTest {
     void thisMachineIsDescribed() {
         CudaProvider provider = new CudaProvider();
         assertThat(provider.backend()).isEqualTo(Backend.CUDA);
-        assertThat(provider.kernels()).isEmpty();
-        assertThat(provider.refusal()).get().extracting(Refusal::backend).isEqualTo(Backend.CUDA);
+        assertThat(provider.kernels().isEmpty()).isEqualTo(provider.refusal().isPresent());
+        assertThat(provider.refusal().map(Refusal::backend).orElse(Backend.CUDA)).isEqualTo(Backend.CUDA);
     }
 }

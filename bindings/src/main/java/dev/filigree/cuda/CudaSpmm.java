@@ -1,0 +1,53 @@
+package dev.filigree.cuda;
+
+import dev.filigree.NativeException;
+import dev.filigree.Stream;
+import dev.filigree.internal.Gate;
+import dev.filigree.internal.ffi.FiligreeCuda;
+import dev.filigree.spi.Device;
+import dev.filigree.spi.SpmmDeviceKernel;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+
+/** SpMM by {@code filigree_cuda_spmm_csr_f32}. */
+final class CudaSpmm implements SpmmDeviceKernel {
+
+    private static final String FUNCTION = "filigree_cuda_spmm_csr_f32";
+
+    private final CudaDevice device;
+
+    /** Binds the function here and now: a first run short of stack would otherwise spoil it for the process. */
+    CudaSpmm(CudaDevice device) {
+        this.device = device;
+        Objects.requireNonNull(FiligreeCuda.filigree_cuda_spmm_csr_f32$handle());
+    }
+
+    @Override
+    public String id() {
+        return "spmm_csr_f32_cuda";
+    }
+
+    @Override
+    public Device device() {
+        return device;
+    }
+
+    @Override
+    public void launch(MemorySegment header, MemorySegment packed, MemorySegment b, long bStride, MemorySegment c,
+            long cStride, int n, float alpha, float beta, Stream stream) {
+        if (!(stream instanceof CudaStream target)) {
+            throw new IllegalArgumentException("stream is a " + stream.getClass().getName() + ", no CUDA stream");
+        }
+        Gate.Visit visit = target.use();
+        try {
+            int status = FiligreeCuda.filigree_cuda_spmm_csr_f32(
+                header, packed, b, bStride, c, cStride, n, alpha, beta, target.handle());
+            if (status != FiligreeCuda.FILIGREE_CUDA_OK()) {
+                throw new NativeException(FUNCTION, status,
+                    FiligreeCuda.filigree_cuda_status_text(status).getString(0));
+            }
+        } finally {
+            visit.inside = false;
+        }
+    }
+}
