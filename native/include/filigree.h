@@ -430,6 +430,92 @@ FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attentio
                                                          float *state, float *packed, int64_t begin, int64_t end,
                                                          void *scratch);
 
+/* ---- mlp ------------------------------------------------------------------------------------------------- */
+
+enum { FILIGREE_DTYPE_F32 = 0, FILIGREE_DTYPE_BF16 = 1 };
+
+enum {
+    FILIGREE_MLP_BLOCK = 16,   /* positions of a list that an item of mlp_dot covers */
+    FILIGREE_MLP_STRIP = 64,   /* columns that an item of mlp_axpy covers */
+    FILIGREE_MLP_TOKENS = 16,  /* the most tokens of a call */
+    FILIGREE_MLP_SUMS = 4096,  /* floats of mlp_axpy's scratch */
+    FILIGREE_MLP_ROW_STEP = 32 /* a row's stride is a multiple of as many elements */
+};
+
+/*
+ * The header of a matrix W (rows x cols) whose rows are used or skipped as a whole; offsets are bytes from the header's
+ * own address. A file of such a matrix is these bytes. Row r is the `stride` elements from values + r * stride on;
+ * those from cols on are +0.
+ */
+typedef struct filigree_row_matrix {
+    int64_t magic; /* FILIGREE_ROW_MATRIX_MAGIC */
+    int64_t bytes; /* of the whole matrix, its 64 readable bytes at the end included */
+    int64_t rows;
+    int64_t cols;
+    int64_t stride; /* a multiple of FILIGREE_MLP_ROW_STEP */
+    int64_t dtype;
+    int64_t values; /* a multiple of 64 */
+} filigree_row_matrix;
+
+#define FILIGREE_ROW_MATRIX_MAGIC 0x31776f72676c66LL /* "flgrow1" in little-endian memory */
+
+/*
+ * What a finished sum becomes, in either function: y = sum; if there is a bias, y = y + bias; y = activation(y); if
+ * there are factors, y = factor * y. A bias has an element for each row of W in mlp_dot, and for each column in
+ * mlp_axpy.
+ */
+typedef struct filigree_mlp_epilogue {
+    const float *bias;     /* null: none */
+    const float *factors;  /* indexed like the output; may be the output; null: none */
+    int64_t factor_stride; /* floats from token to token */
+    int64_t activation;
+} filigree_mlp_epilogue;
+
+/*
+ * out[t][p] = epilogue(W[list[p]] . x[t]) over items [begin, end): item i is positions [16 i, min(count, 16 i + 16)).
+ * Of out, whole blocks of 16 are written; what lies past count is undefined.
+ *
+ * Order of sums: l[16] = +0; in f32, l[c] = fma(w[16 k + c], x[16 k + c], l[c]) for k = 0, 1, ...; in bf16, whose
+ * values widen to f32, l[c] = fma(w[32 k + 2 c], x[32 k + 2 c], l[c]), then l[c] = fma(w[32 k + 2 c + 1],
+ * x[32 k + 2 c + 1], l[c]). In the end l[c] += l[c + 8], then + 4, + 2, + 1: the sum is l[0].
+ *
+ * list        rows of W; null: position p is row p
+ * x           float[tokens][stride of W], 64-byte aligned, zeros from cols on; with bf16, each 32 columns are the 16
+ *             even ones, then the 16 odd ones
+ * out         float[tokens][out_stride], 64-byte aligned, out_stride a multiple of 16
+ */
+FILIGREE_API int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
+                                                 const float *x, int64_t tokens,
+                                                 const filigree_mlp_epilogue *epilogue, float *out,
+                                                 int64_t out_stride, int64_t begin, int64_t end);
+FILIGREE_API int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
+                                                  const float *x, int64_t tokens,
+                                                  const filigree_mlp_epilogue *epilogue, float *out,
+                                                  int64_t out_stride, int64_t begin, int64_t end);
+
+/*
+ * out[t][c] = epilogue(sum over p of coefficients[t][p] * W[list[p]][c]) over items [begin, end): item i is columns
+ * [64 i, min(cols, 64 i + 64)). Position p counts for token t when bit t of masks[p] is set; else its row is never met.
+ *
+ * Order of sums: +0, then fma(coefficient, w, sum) over the positions that count, in their order.
+ *
+ * list          rows of W; null: position p is row p
+ * masks         uint16[count]; null: every position counts for every token
+ * coefficients  float[tokens][coefficient_stride]
+ * out           float[tokens][out_stride], of any alignment
+ * scratch       float[FILIGREE_MLP_SUMS] of this call alone, 64-byte aligned
+ */
+FILIGREE_API int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list,
+                                                  const uint16_t *masks, int64_t count, const float *coefficients,
+                                                  int64_t coefficient_stride, int64_t tokens,
+                                                  const filigree_mlp_epilogue *epilogue, float *out,
+                                                  int64_t out_stride, int64_t begin, int64_t end, void *scratch);
+FILIGREE_API int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list,
+                                                   const uint16_t *masks, int64_t count, const float *coefficients,
+                                                   int64_t coefficient_stride, int64_t tokens,
+                                                   const filigree_mlp_epilogue *epilogue, float *out,
+                                                   int64_t out_stride, int64_t begin, int64_t end, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

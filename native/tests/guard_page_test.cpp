@@ -4,6 +4,7 @@
  */
 #include "attention_cases.h"
 #include "gemm_cases.h"
+#include "mlp_cases.h"
 #include "nm_cases.h"
 #include "spmm_cases.h"
 
@@ -169,6 +170,30 @@ void guard_attention(AttentionKernel kernel, Guarded::Side side) {
     }
 }
 
+/* Every tail of a row and of a list, and every number of tokens. */
+template <class Check> void guard_mlp(const char *what, int64_t dtype, Guarded::Side side, Check check) {
+    for (int64_t i = 1; i <= 130; ++i) {
+        MlpCase c{};
+        c.rows = 1 + i % 40, c.cols = i, c.list = i % 3 != 0, c.count = c.list ? i % 50 : c.rows;
+        c.tokens = 1 + i % FILIGREE_MLP_TOKENS, c.padding = i % 4, c.dtype = dtype;
+        c.masks = i % 5 < 3, c.bias = i % 2 == 0, c.factors = i % 7 < 3, c.in_place = i % 7 == 1;
+        c.activation = static_cast<int32_t>(i % (FILIGREE_ACTIVATION_SILU + 1));
+        std::snprintf(current, sizeof current, "%s, %s of the operands, %" PRId64 " columns", what,
+                      side == Guarded::kEnd ? "end" : "start", i);
+        check(c, static_cast<uint64_t>(i));
+    }
+}
+
+void guard_dot(DotKernel kernel, int64_t dtype, Guarded::Side side) {
+    guard_mlp("dot", dtype, side,
+              [&](const MlpCase &c, uint64_t seed) { check_dot(kernel, c, seed, side, current); });
+}
+
+void guard_axpy(AxpyKernel kernel, int64_t dtype, Guarded::Side side) {
+    guard_mlp("axpy", dtype, side,
+              [&](const MlpCase &c, uint64_t seed) { check_axpy(kernel, c, seed, side, current); });
+}
+
 struct GuardCase {
     const char *symbol;
     void (*run)(Guarded::Side side);
@@ -183,6 +208,14 @@ const GuardCase kCases[] = {
      [](Guarded::Side side) { guard_gemm(filigree_gemm_packed_f32_avx512, side); }},
     {"filigree_attention_block_f32_avx512",
      [](Guarded::Side side) { guard_attention(filigree_attention_block_f32_avx512, side); }},
+    {"filigree_mlp_dot_f32_avx512",
+     [](Guarded::Side side) { guard_dot(filigree_mlp_dot_f32_avx512, FILIGREE_DTYPE_F32, side); }},
+    {"filigree_mlp_dot_bf16_avx512",
+     [](Guarded::Side side) { guard_dot(filigree_mlp_dot_bf16_avx512, FILIGREE_DTYPE_BF16, side); }},
+    {"filigree_mlp_axpy_f32_avx512",
+     [](Guarded::Side side) { guard_axpy(filigree_mlp_axpy_f32_avx512, FILIGREE_DTYPE_F32, side); }},
+    {"filigree_mlp_axpy_bf16_avx512",
+     [](Guarded::Side side) { guard_axpy(filigree_mlp_axpy_bf16_avx512, FILIGREE_DTYPE_BF16, side); }},
 };
 
 struct KernelRow {

@@ -1,0 +1,135 @@
+/*
+ * out[t][c] = factor * activation(sum over p of coefficients[t][p] * W[list[p]][c] + bias): listed rows of W (rows x
+ * cols, f32 or bf16), each with a coefficient a token. filigree.h has the operands and the order of sums.
+ *
+ * For each block of columns, whose sums for all tokens take 16 KiB, half a first-level cache:
+ *   four rows of the list at a time: sums += coefficient * row, vector by vector
+ *   then the epilogue
+ * A column is a chain of its own, so any cut between columns gives the same bits.
+ *
+ * Four rows a pass over the sums: their load and store then cost half a vector operation a row. Rows ahead in the
+ * list are asked for while these are added up.
+ */
+#ifndef __AVX512F__
+#error "this file must be compiled for AVX-512"
+#endif
+
+#include "cpu/mlp/rows_avx512.h"
+
+namespace filigree {
+namespace {
+
+/* Rows that are added to the sums in one pass. */
+constexpr int64_t kRows = 4;
+
+/* A block of columns of the call. */
+struct Block {
+    const AxpyCall *call;
+    int64_t first;  /* column */
+    int64_t lines;  /* of a row, the last perhaps past the last column */
+    int64_t stride; /* floats from the sums of a token to those of the next: lines as f32 */
+};
+
+template <class D> const char *row_at(const Block &b, int64_t p) {
+    return row_of<D>(b.call->w, b.call->list, smaller(p, b.call->count - 1)) +
+           b.first / kColumns<D> * kLineBytes;
+}
+
+/* sums[line] += coefficients[r] * rows[r][line] for R rows, one after the other */
+template <class D, int R>
+FILIGREE_INLINE void add_rows(const char *const *rows, const float *coefficients, const char *const *next,
+                              int64_t lines, float *sums) {
+    __m512 c[R];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) c[r] = _mm512_set1_ps(coefficients[r]);
+    for (int64_t line = 0; line < lines; ++line) {
+        __m512i w[R];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            w[r] = load_line(rows[r] + line * kLineBytes);
+            if (next != nullptr) prefetch(next[r] + line * kLineBytes);
+        }
+#pragma GCC unroll 2
+        for (int i = 0; i < D::kParts; ++i) {
+            float *at = sums + line * kColumns<D> + i * kLanes;
+            __m512 sum = _mm512_load_ps(at);
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) sum = _mm512_fmadd_ps(c[r], D::part(w[r], i), sum);
+            _mm512_store_ps(at, sum);
+        }
+    }
+}
+
+/* Positions [p, p + rows) for one token, as far as they count. */
+template <class D>
+void add_group(const Block &b, const char *const *rows, const char *const *next, int64_t p, int64_t count,
+               int64_t token, float *sums) {
+    const AxpyCall &call = *b.call;
+    const float *coefficients = call.coefficients + token * call.coefficient_stride + p;
+    bool all = count == kRows;
+    if (call.masks != nullptr)
+        for (int64_t r = 0; r < count; ++r) all = all && (call.masks[p + r] >> token & 1) != 0;
+    if (all) {
+        add_rows<D, kRows>(rows, coefficients, next, b.lines, sums);
+        return;
+    }
+    for (int64_t r = 0; r < count; ++r)
+        if (call.masks == nullptr || (call.masks[p + r] >> token & 1) != 0)
+            add_rows<D, 1>(rows + r, coefficients + r, next == nullptr ? nullptr : next + r, b.lines, sums);
+}
+
+/* Sums of bf16 lie as the parts of lines do: even columns, then odd ones. */
+template <class D> FILIGREE_INLINE __m512 columns(const float *sums, int64_t i) {
+    if constexpr (D::kParts == 1) return _mm512_load_ps(sums + i);
+    const float *line = sums + i / kColumns<D> * kColumns<D>;
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i from = i % kColumns<D> == 0 ? low : _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    return _mm512_permutex2var_ps(_mm512_load_ps(line), from, _mm512_load_ps(line + kLanes));
+}
+
+template <class D> void finish_block(const Block &b, const float *sums) {
+    const AxpyCall &call = *b.call;
+    const filigree_mlp_epilogue *e = call.epilogue;
+    const int64_t width = smaller(b.lines * kColumns<D>, call.w->cols - b.first);
+    for (int64_t t = 0; t < call.tokens; ++t, sums += b.stride) {
+        for (int64_t i = 0; i < width; i += kLanes) {
+            const __mmask16 lanes = first_lanes(smaller(kLanes, width - i));
+            const __m512 bias =
+                e->bias != nullptr ? _mm512_maskz_loadu_ps(lanes, e->bias + b.first + i) : _mm512_setzero_ps();
+            const float *factors = e->factors + t * e->factor_stride + b.first + i;
+            _mm512_mask_storeu_ps(call.out + t * call.out_stride + b.first + i, lanes,
+                                  finish(e, columns<D>(sums, i), bias, factors, lanes));
+        }
+    }
+}
+
+template <class D> void axpy_rows(const AxpyCall &call) {
+    const int64_t begin = call.begin * FILIGREE_MLP_STRIP;
+    const int64_t end = smaller(call.end * FILIGREE_MLP_STRIP, call.w->stride);
+    const int64_t most = FILIGREE_MLP_SUMS / call.tokens / FILIGREE_MLP_STRIP * FILIGREE_MLP_STRIP;
+    for (int64_t first = begin; first < end; first += most) {
+        const int64_t width = smaller(most, end - first);
+        const Block b{&call, first, width / kColumns<D>, width};
+        for (int64_t i = 0; i < call.tokens * width; i += kLanes)
+            _mm512_store_ps(call.sums + i, _mm512_setzero_ps());
+        for (int64_t p = 0; p < call.count; p += kRows) {
+            const char *rows[kRows], *next[kRows];
+            for (int64_t r = 0; r < kRows; ++r) {
+                rows[r] = row_at<D>(b, p + r);
+                next[r] = row_at<D>(b, p + kRows + r);
+            }
+            const int64_t count = smaller(kRows, call.count - p);
+            for (int64_t t = 0; t < call.tokens; ++t)
+                add_group<D>(b, rows, t == 0 ? next : nullptr, p, count, t, call.sums + t * width);
+        }
+        finish_block<D>(b, call.sums);
+    }
+}
+
+} // namespace
+
+void mlp_axpy_f32_avx512(const AxpyCall &call) { axpy_rows<F32>(call); }
+
+void mlp_axpy_bf16_avx512(const AxpyCall &call) { axpy_rows<Bf16>(call); }
+
+} // namespace filigree

@@ -1,0 +1,128 @@
+/*
+ * out[t][p] = factor * activation(W[list[p]] . x[t] + bias): listed rows of W (rows x cols, f32 or bf16), up to 16
+ * tokens of x in f32. filigree.h has the operands and the order of sums.
+ *
+ * For each block of 16 positions, R rows at a time, T tokens at a time:
+ *   R * T sums of 16 lanes; for each line (64 bytes) of the rows: R loads, T loads of x, R * T multiply-adds
+ *   each sum halves to a float
+ * then the epilogue for 16 positions in the lanes of a vector, token by token.
+ *
+ * One token reads 64 bytes a multiply-add, so memory bounds it: what counts is that loads never wait. Rows are
+ * listed ahead of their use, so the lines that follow are asked for across the end of a row, where a hardware
+ * prefetcher, which does not know the list, would start anew.
+ */
+#ifndef __AVX512F__
+#error "this file must be compiled for AVX-512"
+#endif
+
+#include "cpu/mlp/rows_avx512.h"
+
+namespace filigree {
+namespace {
+
+constexpr int64_t kBlock = FILIGREE_MLP_BLOCK;
+/* Lines of a row that are asked for ahead of their use; measured, 8 to 32 do alike. */
+#ifndef AHEAD
+#define AHEAD 16
+#endif
+#ifndef R1
+#define R1 8
+#endif
+constexpr int64_t kLinesAhead = AHEAD;
+
+/* l[c] += l[c + 8], then + 4, + 2, + 1 */
+FILIGREE_INLINE float halve(__m512 l) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(l), _mm512_extractf32x8_ps(l, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+/* sums[t][r] = rows[r] . x[t] for R rows and T tokens. The next rows begin to be loaded towards the end. */
+template <class D, int R, int T>
+FILIGREE_INLINE void dot(const char *const (&rows)[R], const char *const (&next)[R], int64_t lines, const float *x,
+                         int64_t stride, float *sums) {
+    __m512 l[R][T];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t) l[r][t] = _mm512_setzero_ps();
+
+    const auto add = [&](int64_t line) __attribute__((always_inline)) {
+        __m512i w[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+#pragma GCC unroll 2
+        for (int i = 0; i < D::kParts; ++i)
+#pragma GCC unroll 16
+            for (int t = 0; t < T; ++t) {
+                const __m512 v = _mm512_load_ps(x + t * stride + line * kColumns<D> + i * kLanes);
+#pragma GCC unroll 16
+                for (int r = 0; r < R; ++r) l[r][t] = _mm512_fmadd_ps(D::part(w[r], i), v, l[r][t]);
+            }
+    };
+    const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
+    int64_t line = 0;
+    for (; line < turn; ++line) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
+        add(line);
+    }
+    for (; line < lines; ++line) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
+        add(line);
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sums[t * kBlock + r] = halve(l[r][t]);
+}
+
+/* Rows of a block of positions, R at a time; those past the end are the last one again. */
+template <class D, int R, int T>
+__attribute__((noinline)) void dot_block(const DotCall &call, int64_t first, int64_t count, int64_t token,
+                                         float *sums) {
+    const int64_t lines = call.w->stride / kColumns<D>;
+    const char *rows[R], *next[R];
+    for (int r = 0; r < R; ++r) next[r] = row_of<D>(call.w, call.list, first + smaller(r, count - 1));
+    for (int64_t p = 0; p < count; p += R) {
+        for (int r = 0; r < R; ++r) {
+            rows[r] = next[r];
+            next[r] = row_of<D>(call.w, call.list, smaller(first + p + R + r, call.count - 1));
+        }
+        dot<D, R, T>(rows, next, lines, call.x + token * call.w->stride, call.w->stride,
+                     sums + token * kBlock + p);
+    }
+}
+
+template <class D> void dot_rows(const DotCall &call) {
+    alignas(64) float sums[FILIGREE_MLP_TOKENS * kBlock], bias[kBlock];
+    for (int64_t item = call.begin; item < call.end; ++item) {
+        const int64_t first = item * kBlock, count = smaller(kBlock, call.count - first);
+        /* As many tokens at a time as leave registers: the rows of a block stay in the cache meanwhile. */
+        int64_t token = 0;
+        for (; call.tokens - token >= 8; token += 8) dot_block<D, 2, 8>(call, first, count, token, sums);
+        for (; call.tokens - token >= 4; token += 4) dot_block<D, 4, 4>(call, first, count, token, sums);
+        for (; call.tokens - token >= 2; token += 2) dot_block<D, 8, 2>(call, first, count, token, sums);
+        for (; call.tokens - token >= 1; token += 1) dot_block<D, R1, 1>(call, first, count, token, sums);
+        if (call.epilogue->bias != nullptr)
+            for (int64_t p = 0; p < kBlock; ++p) {
+                const int64_t position = first + smaller(p, count - 1);
+                bias[p] = call.epilogue->bias[call.list != nullptr ? call.list[position] : position];
+            }
+        for (int64_t t = 0; t < call.tokens; ++t)
+            _mm512_store_ps(call.out + t * call.out_stride + first,
+                            finish(call.epilogue, _mm512_load_ps(sums + t * kBlock), _mm512_load_ps(bias),
+                                   call.epilogue->factors + t * call.epilogue->factor_stride + first, 0xffff));
+    }
+}
+
+} // namespace
+
+void mlp_dot_f32_avx512(const DotCall &call) { dot_rows<F32>(call); }
+
+void mlp_dot_bf16_avx512(const DotCall &call) { dot_rows<Bf16>(call); }
+
+} // namespace filigree
