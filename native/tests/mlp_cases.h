@@ -4,6 +4,7 @@
 
 #include "testing.h"
 
+#include "cpu/common/bf16.h"
 #include "cpu/common/math.h"
 #include "filigree.h"
 
@@ -25,19 +26,6 @@ struct MlpCase {
 
 inline int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
-inline uint16_t to_bf16(float x) {
-    uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    return static_cast<uint16_t>(bits >> 16);
-}
-
-inline float from_bf16(uint16_t x) {
-    const uint32_t bits = uint32_t{x} << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* A row matrix flush against an inaccessible page. */
 class Rows {
 public:
@@ -54,13 +42,13 @@ public:
                 if (is_f32_)
                     memory_.as<float>()[16 + r * stride + k] = v;
                 else
-                    memory_.as<uint16_t>()[32 + r * stride + k] = to_bf16(v);
+                    memory_.as<uint16_t>()[32 + r * stride + k] = filigree::bf16_from_float(v);
             }
     }
 
     float at(int64_t r, int64_t k) const {
         return is_f32_ ? memory_.as<float>()[16 + r * stride + k]
-                       : from_bf16(memory_.as<uint16_t>()[32 + r * stride + k]);
+                       : filigree::bf16_to_float(memory_.as<uint16_t>()[32 + r * stride + k]);
     }
 
     filigree_row_matrix *header() const { return memory_.as<filigree_row_matrix>(); }
@@ -87,14 +75,6 @@ struct MlpOperands {
     }
 
     int64_t row(const MlpCase &c, int64_t p) const { return c.list ? list.as<int32_t>()[p] : p; }
-
-    filigree_mlp_epilogue epilogue(const MlpCase &c) const {
-        filigree_mlp_epilogue e{};
-        e.bias = c.bias ? bias.as() : nullptr;
-        e.factors = c.factors ? factors.as() : nullptr, e.factor_stride = factor_stride;
-        e.activation = c.activation;
-        return e;
-    }
 
     float finish(const MlpCase &c, float sum, int64_t bias_at, int64_t token, int64_t place) const {
         float y = c.bias ? sum + bias.as()[bias_at] : sum;
@@ -134,16 +114,17 @@ inline void check_dot(DotKernel kernel, const MlpCase &c, uint64_t seed, Guarded
             x.as()[t * w.stride + at] = plain[t * w.stride + k];
         }
     for (int64_t i = 0; i < out.bytes() / 4; ++i) out.as()[i] = -5.0f;
-    filigree_mlp_epilogue e = o.epilogue(c);
+    const float *bias = c.bias ? o.bias.as() : nullptr, *factors = c.factors ? o.factors.as() : nullptr;
+    int64_t factor_stride = o.factor_stride;
     if (c.in_place && c.factors) {
-        e.factors = out.as(), e.factor_stride = out_stride;
+        factors = out.as(), factor_stride = out_stride;
         for (int64_t t = 0; t < c.tokens; ++t)
             for (int64_t p = 0; p < padded; ++p)
                 out.as()[t * out_stride + p] = o.factors.as()[t * o.factor_stride + p];
     }
     run_items(padded / FILIGREE_MLP_BLOCK, random, [&](int64_t begin, int64_t end) {
-        return kernel(w.header(), c.list ? o.list.as<int32_t>() : nullptr, c.count, x.as(), c.tokens, &e, out.as(),
-                      out_stride, begin, end);
+        return kernel(w.header(), c.list ? o.list.as<int32_t>() : nullptr, c.count, x.as(), c.tokens, bias, factors,
+                      factor_stride, c.activation, out.as(), out_stride, begin, end);
     });
     for (int64_t t = 0; t < c.tokens; ++t) {
         for (int64_t p = 0; p < c.count; ++p) {
@@ -172,17 +153,18 @@ inline void check_axpy(AxpyKernel kernel, const MlpCase &c, uint64_t seed, Guard
         coefficients(std::max<int64_t>(0, (c.tokens - 1) * stride + c.count) * 4, side);
     for (int64_t i = 0; i < coefficients.bytes() / 4; ++i) coefficients.as()[i] = random.value();
     for (int64_t i = 0; i < out.bytes() / 4; ++i) out.as()[i] = -5.0f;
-    filigree_mlp_epilogue e = o.epilogue(c);
+    const float *bias = c.bias ? o.bias.as() : nullptr, *factors = c.factors ? o.factors.as() : nullptr;
+    int64_t factor_stride = o.factor_stride;
     if (c.in_place && c.factors) {
-        e.factors = out.as(), e.factor_stride = out_stride;
+        factors = out.as(), factor_stride = out_stride;
         for (int64_t t = 0; t < c.tokens; ++t)
             for (int64_t k = 0; k < c.cols; ++k)
                 out.as()[t * out_stride + k] = o.factors.as()[t * o.factor_stride + k];
     }
     run_items(round_up(c.cols, FILIGREE_MLP_STRIP) / FILIGREE_MLP_STRIP, random, [&](int64_t begin, int64_t end) {
         return kernel(w.header(), c.list ? o.list.as<int32_t>() : nullptr,
-                      c.masks ? o.masks.as<uint16_t>() : nullptr, c.count, coefficients.as(), stride, c.tokens, &e,
-                      out.as(), out_stride, begin, end, scratch.as<void>());
+                      c.masks ? o.masks.as<uint16_t>() : nullptr, c.count, coefficients.as(), stride, c.tokens, bias,
+                      factors, factor_stride, c.activation, out.as(), out_stride, begin, end, scratch.as<void>());
     });
     for (int64_t t = 0; t < c.tokens; ++t) {
         for (int64_t k = 0; k < c.cols; ++k) {

@@ -32,27 +32,30 @@ void check_refusals(DotKernel dot, AxpyKernel axpy, int64_t dtype) {
     const filigree_row_matrix good = *h;
     alignas(64) float x[2 * 128] = {}, out[2 * 128], coefficients[2 * 48] = {}, sums[FILIGREE_MLP_SUMS];
     for (float &y : out) y = -5.0f;
-    filigree_mlp_epilogue e{};
+    const float *factors = nullptr;
+    int64_t factor_stride = 0;
+    int32_t activation = 0;
     const auto dots = [&](int64_t count, int64_t tokens, int64_t stride, int64_t begin, int64_t end) {
-        return dot(h, nullptr, count, x, tokens, &e, out, stride, begin, end);
+        return dot(h, nullptr, count, x, tokens, nullptr, factors, factor_stride, activation, out, stride, begin,
+                   end);
     };
     const auto axpys = [&](int64_t count, int64_t tokens, int64_t stride, int64_t begin, int64_t end) {
-        return axpy(h, nullptr, nullptr, count, coefficients, 48, tokens, &e, out, stride, begin, end, sums);
+        return axpy(h, nullptr, nullptr, count, coefficients, 48, tokens, nullptr, factors, factor_stride, activation,
+                    out, stride, begin, end, sums);
     };
-    CHECK(refused(dot(nullptr, nullptr, 40, x, 1, &e, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, nullptr, 1, &e, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, x, 1, nullptr, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, x + 1, 1, &e, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, x, 1, &e, nullptr, 48, 0, 1)));
+    CHECK(refused(dot(nullptr, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, 40, nullptr, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, 40, x + 1, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, nullptr, 48, 0, 1)));
     CHECK(refused(dots(41, 1, 48, 0, 1)) && refused(dots(-1, 1, 48, 0, 0)) && refused(dots(40, 0, 48, 0, 1)));
     CHECK(refused(dots(40, 17, 48, 0, 1)) && refused(dots(40, 1, 32, 0, 1)) && refused(dots(40, 1, 56, 0, 1)));
     CHECK(refused(dots(40, 1, 48, -1, 1)) && refused(dots(40, 1, 48, 2, 1)) && refused(dots(40, 1, 48, 0, 4)));
-    CHECK(refused(axpy(nullptr, nullptr, nullptr, 40, coefficients, 48, 1, &e, out, 100, 0, 1, sums)));
-    CHECK(refused(axpy(h, nullptr, nullptr, 40, nullptr, 48, 1, &e, out, 100, 0, 1, sums)));
-    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 39, 2, &e, out, 100, 0, 1, sums)));
-    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, &e, nullptr, 100, 0, 1, sums)));
-    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, &e, out, 100, 0, 1, nullptr)));
-    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, &e, out, 100, 0, 1, sums + 1)));
+    CHECK(refused(axpy(nullptr, nullptr, nullptr, 40, coefficients, 48, 1, nullptr, nullptr, 0, 0, out, 100, 0, 1, sums)));
+    CHECK(refused(axpy(h, nullptr, nullptr, 40, nullptr, 48, 1, nullptr, nullptr, 0, 0, out, 100, 0, 1, sums)));
+    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 39, 2, nullptr, nullptr, 0, 0, out, 100, 0, 1, sums)));
+    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, nullptr, nullptr, 0, 0, nullptr, 100, 0, 1, sums)));
+    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, nullptr, nullptr, 0, 0, out, 100, 0, 1, nullptr)));
+    CHECK(refused(axpy(h, nullptr, nullptr, 40, coefficients, 48, 1, nullptr, nullptr, 0, 0, out, 100, 0, 1, sums + 1)));
     CHECK(refused(axpys(41, 1, 100, 0, 1)) && refused(axpys(40, 0, 100, 0, 1)) && refused(axpys(40, 17, 100, 0, 1)));
     CHECK(refused(axpys(40, 2, 99, 0, 1)) && refused(axpys(40, 1, 100, 0, 3)) && refused(axpys(40, 1, 100, 1, 0)));
     const auto with = [&](auto change) {
@@ -71,12 +74,12 @@ void check_refusals(DotKernel dot, AxpyKernel axpy, int64_t dtype) {
     CHECK(with([](auto &m) { m.values = 32; }));
     CHECK(with([](auto &m) { m.values = 96; }));
     CHECK(with([](auto &m) { m.bytes -= 64; }));
-    e.activation = FILIGREE_ACTIVATION_SILU + 1;
+    activation = FILIGREE_ACTIVATION_SILU + 1;
     CHECK(refused(dots(40, 1, 48, 0, 1)) && refused(axpys(40, 1, 100, 0, 1)));
-    e.activation = 0, e.factors = x, e.factor_stride = 32;
+    activation = 0, factors = x, factor_stride = 32;
     CHECK(refused(dots(40, 1, 48, 0, 1)) && refused(axpys(40, 1, 100, 0, 1)));
     for (const float y : out) CHECK(y == -5.0f);
-    e.factors = nullptr;
+    factors = nullptr;
     CHECK(dots(40, 1, 48, 0, 1) == FILIGREE_OK && axpys(40, 1, 100, 0, 1) == FILIGREE_OK);
 }
 
@@ -98,11 +101,10 @@ void check_skipped_nan(DotKernel dot, AxpyKernel axpy, int64_t dtype) {
     alignas(64) float x[2 * 96] = {}, out[2 * 96], sums[FILIGREE_MLP_SUMS];
     float coefficients[2 * 24];
     for (float &y : coefficients) y = 1.0f;
-    const filigree_mlp_epilogue e{};
-    CHECK(dot(w.header(), list, 12, x, 2, &e, out, 16, 0, 1) == FILIGREE_OK);
+    CHECK(dot(w.header(), list, 12, x, 2, nullptr, nullptr, 0, 0, out, 16, 0, 1) == FILIGREE_OK);
     for (int64_t t = 0; t < 2; ++t)
         for (int64_t p = 0; p < 12; ++p) CHECK(out[t * 16 + p] == 0.0f);
-    CHECK(axpy(w.header(), all, masks, 24, coefficients, 24, 2, &e, out, 70, 0, 2, sums) == FILIGREE_OK);
+    CHECK(axpy(w.header(), all, masks, 24, coefficients, 24, 2, nullptr, nullptr, 0, 0, out, 70, 0, 2, sums) == FILIGREE_OK);
     for (int64_t i = 0; i < 140; ++i) CHECK(out[i] == out[i]);
 }
 

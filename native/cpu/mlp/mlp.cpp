@@ -26,11 +26,10 @@ bool is_sane(const filigree_row_matrix &w, const int32_t *list, int64_t count) {
     return count >= 0 && count <= INT32_MAX && (list != nullptr || count <= w.rows);
 }
 
-bool is_sane(const filigree_mlp_epilogue *epilogue, int64_t width) {
-    if (epilogue == nullptr) return false;
-    if (epilogue->activation < FILIGREE_ACTIVATION_NONE || epilogue->activation > FILIGREE_ACTIVATION_SILU)
+bool is_sane(const Epilogue &epilogue, int64_t width) {
+    if (epilogue.activation < FILIGREE_ACTIVATION_NONE || epilogue.activation > FILIGREE_ACTIVATION_SILU)
         return false;
-    return epilogue->factors == nullptr || epilogue->factor_stride >= width;
+    return epilogue.factors == nullptr || epilogue.factor_stride >= width;
 }
 
 bool is_range(int64_t begin, int64_t end, int64_t items) { return begin >= 0 && begin <= end && end <= items; }
@@ -78,40 +77,45 @@ template <class Call> int32_t run(const Call &call, int64_t dtype, void (*kernel
 } // namespace
 } // namespace filigree
 
-int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x,
-                                    int64_t tokens, const filigree_mlp_epilogue *epilogue, float *out,
-                                    int64_t out_stride, int64_t begin, int64_t end) {
-    const filigree::DotCall call{w, list, count, x, tokens, epilogue, out, out_stride, begin, end};
-    return filigree::run<filigree::DotCall>(call, FILIGREE_DTYPE_F32,
-                                            FILIGREE_MLP_KERNEL(filigree::mlp_dot_f32_avx512));
+int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
+                                    const float *x, int64_t tokens, const float *bias, const float *factors,
+                                    int64_t factor_stride, int32_t activation, float *out, int64_t out_stride,
+                                    int64_t begin, int64_t end) {
+    const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
+    return filigree::run<filigree::DotCall>(
+        {w, list, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_F32,
+        FILIGREE_MLP_KERNEL(filigree::mlp_dot_f32_avx512));
 }
 
-int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x,
-                                     int64_t tokens, const filigree_mlp_epilogue *epilogue, float *out,
+int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
+                                     const float *x, int64_t tokens, const float *bias, const float *factors,
+                                     int64_t factor_stride, int32_t activation, float *out,
                                      int64_t out_stride, int64_t begin, int64_t end) {
-    const filigree::DotCall call{w, list, count, x, tokens, epilogue, out, out_stride, begin, end};
-    return filigree::run<filigree::DotCall>(call, FILIGREE_DTYPE_BF16,
-                                            FILIGREE_MLP_KERNEL(filigree::mlp_dot_bf16_avx512));
+    const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
+    return filigree::run<filigree::DotCall>(
+        {w, list, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_BF16,
+        FILIGREE_MLP_KERNEL(filigree::mlp_dot_bf16_avx512));
 }
 
 int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks,
                                      int64_t count, const float *coefficients, int64_t coefficient_stride,
-                                     int64_t tokens, const filigree_mlp_epilogue *epilogue, float *out,
+                                     int64_t tokens, const float *bias, const float *factors,
+                                     int64_t factor_stride, int32_t activation, float *out,
                                      int64_t out_stride, int64_t begin, int64_t end, void *scratch) {
-    const filigree::AxpyCall call{w,      list,     masks, count,      coefficients, coefficient_stride,
-                                  tokens, epilogue, out,   out_stride, begin,        end,
-                                  static_cast<float *>(scratch)};
-    return filigree::run<filigree::AxpyCall>(call, FILIGREE_DTYPE_F32,
-                                             FILIGREE_MLP_KERNEL(filigree::mlp_axpy_f32_avx512));
+    const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
+    return filigree::run<filigree::AxpyCall>({w, list, masks, count, coefficients, coefficient_stride, tokens, epilogue,
+                                              out, out_stride, begin, end, static_cast<float *>(scratch)},
+                                             FILIGREE_DTYPE_F32, FILIGREE_MLP_KERNEL(filigree::mlp_axpy_f32_avx512));
 }
 
-int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks,
-                                      int64_t count, const float *coefficients, int64_t coefficient_stride,
-                                      int64_t tokens, const filigree_mlp_epilogue *epilogue, float *out,
-                                      int64_t out_stride, int64_t begin, int64_t end, void *scratch) {
-    const filigree::AxpyCall call{w,      list,     masks, count,      coefficients, coefficient_stride,
-                                  tokens, epilogue, out,   out_stride, begin,        end,
-                                  static_cast<float *>(scratch)};
-    return filigree::run<filigree::AxpyCall>(call, FILIGREE_DTYPE_BF16,
-                                             FILIGREE_MLP_KERNEL(filigree::mlp_axpy_bf16_avx512));
+int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list,
+                                      const uint16_t *masks, int64_t count, const float *coefficients,
+                                      int64_t coefficient_stride, int64_t tokens, const float *bias,
+                                      const float *factors, int64_t factor_stride, int32_t activation,
+                                      float *out, int64_t out_stride, int64_t begin, int64_t end,
+                                      void *scratch) {
+    const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
+    return filigree::run<filigree::AxpyCall>({w, list, masks, count, coefficients, coefficient_stride, tokens, epilogue,
+                                              out, out_stride, begin, end, static_cast<float *>(scratch)},
+                                             FILIGREE_DTYPE_BF16, FILIGREE_MLP_KERNEL(filigree::mlp_axpy_bf16_avx512));
 }

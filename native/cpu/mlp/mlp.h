@@ -5,6 +5,14 @@
 
 namespace filigree {
 
+/* What a finished sum becomes. */
+struct Epilogue {
+    const float *bias;    /* null: none */
+    const float *factors; /* null: none */
+    int64_t factor_stride;
+    int32_t activation;
+};
+
 /* The arguments of the mlp kernels, checked. */
 struct DotCall {
     const filigree_row_matrix *w;
@@ -12,7 +20,7 @@ struct DotCall {
     int64_t count;
     const float *x;
     int64_t tokens;
-    const filigree_mlp_epilogue *epilogue;
+    Epilogue epilogue;
     float *out;
     int64_t out_stride;
     int64_t begin;
@@ -27,7 +35,7 @@ struct AxpyCall {
     const float *coefficients;
     int64_t coefficient_stride;
     int64_t tokens;
-    const filigree_mlp_epilogue *epilogue;
+    Epilogue epilogue;
     float *out;
     int64_t out_stride;
     int64_t begin;

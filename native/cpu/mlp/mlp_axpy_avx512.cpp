@@ -89,14 +89,14 @@ template <class D> FILIGREE_INLINE __m512 columns(const float *sums, int64_t i) 
 
 template <class D> void finish_block(const Block &b, const float *sums) {
     const AxpyCall &call = *b.call;
-    const filigree_mlp_epilogue *e = call.epilogue;
+    const Epilogue &e = call.epilogue;
     const int64_t width = smaller(b.lines * kColumns<D>, call.w->cols - b.first);
     for (int64_t t = 0; t < call.tokens; ++t, sums += b.stride) {
         for (int64_t i = 0; i < width; i += kLanes) {
             const __mmask16 lanes = first_lanes(smaller(kLanes, width - i));
             const __m512 bias =
-                e->bias != nullptr ? _mm512_maskz_loadu_ps(lanes, e->bias + b.first + i) : _mm512_setzero_ps();
-            const float *factors = e->factors + t * e->factor_stride + b.first + i;
+                e.bias != nullptr ? _mm512_maskz_loadu_ps(lanes, e.bias + b.first + i) : _mm512_setzero_ps();
+            const float *factors = e.factors + t * e.factor_stride + b.first + i;
             _mm512_mask_storeu_ps(call.out + t * call.out_stride + b.first + i, lanes,
                                   finish(e, columns<D>(sums, i), bias, factors, lanes));
         }

@@ -107,15 +107,15 @@ template <class D> void dot_rows(const DotCall &call) {
         for (; call.tokens - token >= 4; token += 4) dot_block<D, 4, 4>(call, first, count, token, sums);
         for (; call.tokens - token >= 2; token += 2) dot_block<D, 8, 2>(call, first, count, token, sums);
         for (; call.tokens - token >= 1; token += 1) dot_block<D, R1, 1>(call, first, count, token, sums);
-        if (call.epilogue->bias != nullptr)
+        if (call.epilogue.bias != nullptr)
             for (int64_t p = 0; p < kBlock; ++p) {
                 const int64_t position = first + smaller(p, count - 1);
-                bias[p] = call.epilogue->bias[call.list != nullptr ? call.list[position] : position];
+                bias[p] = call.epilogue.bias[call.list != nullptr ? call.list[position] : position];
             }
         for (int64_t t = 0; t < call.tokens; ++t)
             _mm512_store_ps(call.out + t * call.out_stride + first,
                             finish(call.epilogue, _mm512_load_ps(sums + t * kBlock), _mm512_load_ps(bias),
-                                   call.epilogue->factors + t * call.epilogue->factor_stride + first, 0xffff));
+                                   call.epilogue.factors + t * call.epilogue.factor_stride + first, 0xffff));
     }
 }
 

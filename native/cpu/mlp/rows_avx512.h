@@ -58,11 +58,11 @@ FILIGREE_INLINE __m512i load_line(const char *at) { return _mm512_load_si512(at)
 FILIGREE_INLINE void prefetch(const char *at) { _mm_prefetch(at, _MM_HINT_T0); }
 
 /* y = factor * activation(sum + bias) */
-FILIGREE_INLINE __m512 finish(const filigree_mlp_epilogue *e, __m512 sum, __m512 bias, const float *factors,
+FILIGREE_INLINE __m512 finish(const Epilogue &e, __m512 sum, __m512 bias, const float *factors,
                               __mmask16 lanes) {
-    __m512 y = e->bias != nullptr ? _mm512_add_ps(sum, bias) : sum;
-    if (e->activation != FILIGREE_ACTIVATION_NONE) y = activate(static_cast<int32_t>(e->activation), y);
-    if (e->factors != nullptr) y = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, factors), y);
+    __m512 y = e.bias != nullptr ? _mm512_add_ps(sum, bias) : sum;
+    if (e.activation != FILIGREE_ACTIVATION_NONE) y = activate(e.activation, y);
+    if (e.factors != nullptr) y = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, factors), y);
     return y;
 }
 

@@ -13,6 +13,7 @@ module dev.filigree.kernels {
     exports dev.filigree;
     exports dev.filigree.attention;
     exports dev.filigree.format;
+    exports dev.filigree.mlp;
     exports dev.filigree.nm;
     exports dev.filigree.prune;
     exports dev.filigree.spmm;

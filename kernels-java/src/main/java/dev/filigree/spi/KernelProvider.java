@@ -1,6 +1,7 @@
 package dev.filigree.spi;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -44,6 +45,11 @@ public interface KernelProvider {
 
     /** Block-sparse attention in f32 on host operands, where the backend has it. */
     default Optional<AttentionKernel> attentionF32() {
+        return Optional.empty();
+    }
+
+    /** Products with listed rows of weights in a type, for contextual sparsity, where the backend has them. */
+    default Optional<MlpKernel> mlp(DType dtype) {
         return Optional.empty();
     }
 

@@ -1008,6 +1008,363 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int FILIGREE_DTYPE_F32 = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_DTYPE_F32 = 0
+     * }
+     */
+    public static int FILIGREE_DTYPE_F32() {
+        return FILIGREE_DTYPE_F32;
+    }
+    private static final int FILIGREE_DTYPE_BF16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_DTYPE_BF16 = 1
+     * }
+     */
+    public static int FILIGREE_DTYPE_BF16() {
+        return FILIGREE_DTYPE_BF16;
+    }
+    private static final int FILIGREE_MLP_BLOCK = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_MLP_BLOCK = 16
+     * }
+     */
+    public static int FILIGREE_MLP_BLOCK() {
+        return FILIGREE_MLP_BLOCK;
+    }
+    private static final int FILIGREE_MLP_STRIP = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_MLP_STRIP = 64
+     * }
+     */
+    public static int FILIGREE_MLP_STRIP() {
+        return FILIGREE_MLP_STRIP;
+    }
+    private static final int FILIGREE_MLP_TOKENS = (int)16L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_MLP_TOKENS = 16
+     * }
+     */
+    public static int FILIGREE_MLP_TOKENS() {
+        return FILIGREE_MLP_TOKENS;
+    }
+    private static final int FILIGREE_MLP_SUMS = (int)4096L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_MLP_SUMS = 4096
+     * }
+     */
+    public static int FILIGREE_MLP_SUMS() {
+        return FILIGREE_MLP_SUMS;
+    }
+    private static final int FILIGREE_MLP_ROW_STEP = (int)32L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_MLP_ROW_STEP = 32
+     * }
+     */
+    public static int FILIGREE_MLP_ROW_STEP() {
+        return FILIGREE_MLP_ROW_STEP;
+    }
+
+    private static class filigree_mlp_dot_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_mlp_dot_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor filigree_mlp_dot_f32_avx512$descriptor() {
+        return filigree_mlp_dot_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle filigree_mlp_dot_f32_avx512$handle() {
+        return filigree_mlp_dot_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment filigree_mlp_dot_f32_avx512$address() {
+        return filigree_mlp_dot_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static int filigree_mlp_dot_f32_avx512(MemorySegment w, MemorySegment list, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
+        var mh$ = filigree_mlp_dot_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_mlp_dot_f32_avx512", w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+            }
+            return (int)mh$.invokeExact(w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_mlp_dot_bf16_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_mlp_dot_bf16_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static FunctionDescriptor filigree_mlp_dot_bf16_avx512$descriptor() {
+        return filigree_mlp_dot_bf16_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static MethodHandle filigree_mlp_dot_bf16_avx512$handle() {
+        return filigree_mlp_dot_bf16_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static MemorySegment filigree_mlp_dot_bf16_avx512$address() {
+        return filigree_mlp_dot_bf16_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * }
+     */
+    public static int filigree_mlp_dot_bf16_avx512(MemorySegment w, MemorySegment list, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
+        var mh$ = filigree_mlp_dot_bf16_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_mlp_dot_bf16_avx512", w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+            }
+            return (int)mh$.invokeExact(w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_mlp_axpy_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_mlp_axpy_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_mlp_axpy_f32_avx512$descriptor() {
+        return filigree_mlp_axpy_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_mlp_axpy_f32_avx512$handle() {
+        return filigree_mlp_axpy_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_mlp_axpy_f32_avx512$address() {
+        return filigree_mlp_axpy_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_mlp_axpy_f32_avx512(MemorySegment w, MemorySegment list, MemorySegment masks, long count, MemorySegment coefficients, long coefficient_stride, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_mlp_axpy_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_mlp_axpy_f32_avx512", w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_mlp_axpy_bf16_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_mlp_axpy_bf16_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_mlp_axpy_bf16_avx512$descriptor() {
+        return filigree_mlp_axpy_bf16_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_mlp_axpy_bf16_avx512$handle() {
+        return filigree_mlp_axpy_bf16_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_mlp_axpy_bf16_avx512$address() {
+        return filigree_mlp_axpy_bf16_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *coefficients, int64_t coefficient_stride, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_mlp_axpy_bf16_avx512(MemorySegment w, MemorySegment list, MemorySegment masks, long count, MemorySegment coefficients, long coefficient_stride, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_mlp_axpy_bf16_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_mlp_axpy_bf16_avx512", w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final long FILIGREE_SPMM_MAGIC = 3561623210059852902L;
     /**
      * {@snippet lang=c :
@@ -1043,6 +1400,15 @@ public class Filigree extends Filigree$shared {
      */
     public static long FILIGREE_ATTENTION_MAGIC() {
         return FILIGREE_ATTENTION_MAGIC;
+    }
+    private static final long FILIGREE_ROW_MATRIX_MAGIC = 13923594403277926L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_ROW_MATRIX_MAGIC 13923594403277926
+     * }
+     */
+    public static long FILIGREE_ROW_MATRIX_MAGIC() {
+        return FILIGREE_ROW_MATRIX_MAGIC;
     }
 }
 

@@ -1,12 +1,14 @@
 package dev.filigree.internal.ffi;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
@@ -23,6 +25,8 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
     private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
     private final Optional<NmKernel> nm = bind(NativeNm.ID, NativeNm::new);
+    private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
+    private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
     private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
 
     /** Created by the service loader. */
@@ -32,6 +36,10 @@ public final class Avx512Provider implements KernelProvider {
     private <K> Optional<K> bind(String id, Supplier<K> kernel) {
         return kernels.stream().anyMatch(listed -> listed.id().equals(id))
             ? Optional.of(kernel.get()) : Optional.empty();
+    }
+
+    private Optional<MlpKernel> bindMlp(DType dtype) {
+        return bind(NativeMlp.ids(dtype).getFirst(), () -> new NativeMlp(dtype));
     }
 
     private static Optional<Refusal> lookForRefusal() {
@@ -78,6 +86,14 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return nm;
+    }
+
+    @Override
+    public Optional<MlpKernel> mlp(DType dtype) {
+        return switch (dtype) {
+            case F32 -> mlpF32;
+            case BF16 -> mlpBf16;
+        };
     }
 
     @Override

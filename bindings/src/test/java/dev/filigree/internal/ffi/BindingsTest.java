@@ -3,8 +3,10 @@ package dev.filigree.internal.ffi;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.filigree.DType;
 import dev.filigree.spi.GemmFormat;
 import dev.filigree.spi.NmFormat;
+import dev.filigree.spi.RowFormat;
 import dev.filigree.spi.SpmmFormat;
 import java.io.IOException;
 import java.lang.foreign.GroupLayout;
@@ -157,6 +159,21 @@ class BindingsTest {
         assertThat(NmFormat.HEADER_BYTES).isEqualTo(filigree_nm_packed.sizeof());
         assertThat(NmFormat.PANEL).isEqualTo(Filigree.FILIGREE_NM_PANEL());
         assertThat(NmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_NM_MAGIC());
+    }
+
+    @Test
+    void theRowFormatIsTheHeadersStruct() throws Exception {
+        assertSameFields(RowFormat.class, filigree_row_matrix.layout(), Set.of("LANES", "BLOCK", "STRIP", "TOKENS", "SUMS",
+            "SCRATCH_BYTES", "ROW_STEP", "LINE", "ALIGNMENT", "TAIL", "MAGIC_VALUE", "HEADER_BYTES"), Set.of());
+        assertThat(RowFormat.HEADER_BYTES).isEqualTo(filigree_row_matrix.sizeof());
+        assertThat(RowFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_ROW_MATRIX_MAGIC());
+        assertThat(RowFormat.BLOCK).isEqualTo(Filigree.FILIGREE_MLP_BLOCK());
+        assertThat(RowFormat.STRIP).isEqualTo(Filigree.FILIGREE_MLP_STRIP());
+        assertThat(RowFormat.TOKENS).isEqualTo(Filigree.FILIGREE_MLP_TOKENS());
+        assertThat(RowFormat.SUMS).isEqualTo(Filigree.FILIGREE_MLP_SUMS());
+        assertThat(RowFormat.ROW_STEP).isEqualTo(Filigree.FILIGREE_MLP_ROW_STEP());
+        assertThat(RowFormat.code(DType.F32)).isEqualTo(Filigree.FILIGREE_DTYPE_F32());
+        assertThat(RowFormat.code(DType.BF16)).isEqualTo(Filigree.FILIGREE_DTYPE_BF16());
     }
 
     /** The public constants of a format, less some, are the offsets of a struct's fields; field() reads eight bytes of

@@ -7,9 +7,11 @@ import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** The kernels that run on every JVM. */
@@ -18,6 +20,8 @@ public final class ScalarProvider implements KernelProvider {
     private final SpmmKernel spmm = new SpmmScalar();
     private final GemmKernel gemm = new GemmScalar();
     private final NmKernel nm = new NmScalar();
+    private final Map<DType, MlpKernel> mlp =
+        Map.of(DType.F32, new MlpScalar(DType.F32), DType.BF16, new MlpScalar(DType.BF16));
     private final AttentionKernel attention = new AttentionScalar();
 
     @Override
@@ -35,7 +39,11 @@ public final class ScalarProvider implements KernelProvider {
         return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
             new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
             new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"),
-            new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"));
+            new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"),
+            new KernelInfo("mlp_dot_f32_scalar", "mlp", DType.F32, "java", "1x1"),
+            new KernelInfo("mlp_axpy_f32_scalar", "mlp", DType.F32, "java", "1x1"),
+            new KernelInfo("mlp_dot_bf16_scalar", "mlp", DType.BF16, "java", "1x1"),
+            new KernelInfo("mlp_axpy_bf16_scalar", "mlp", DType.BF16, "java", "1x1"));
     }
 
     @Override
@@ -51,6 +59,11 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return Optional.of(nm);
+    }
+
+    @Override
+    public Optional<MlpKernel> mlp(DType dtype) {
+        return Optional.of(mlp.get(dtype));
     }
 
     @Override

@@ -7,9 +7,11 @@ import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
+import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** The Vector API kernels; created only where module {@code jdk.incubator.vector} is present. */
@@ -18,6 +20,8 @@ public final class VectorProvider implements KernelProvider {
     private final SpmmKernel spmm = new SpmmVector();
     private final GemmKernel gemm = new GemmVector();
     private final NmKernel nm = new NmVector();
+    private final Map<DType, MlpKernel> mlp =
+        Map.of(DType.F32, new MlpVector(DType.F32), DType.BF16, new MlpVector(DType.BF16));
     private final AttentionKernel attention = new AttentionVector();
 
     /** Created by name. */
@@ -39,7 +43,11 @@ public final class VectorProvider implements KernelProvider {
         return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
             new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
             new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE),
-            new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE));
+            new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE),
+            new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE),
+            new KernelInfo("mlp_axpy_f32_vector", "mlp", DType.F32, isa, MlpVector.AXPY_TILE),
+            new KernelInfo("mlp_dot_bf16_vector", "mlp", DType.BF16, isa, MlpVector.DOT_TILE),
+            new KernelInfo("mlp_axpy_bf16_vector", "mlp", DType.BF16, isa, MlpVector.AXPY_TILE));
     }
 
     @Override
@@ -55,6 +63,11 @@ public final class VectorProvider implements KernelProvider {
     @Override
     public Optional<NmKernel> nmF32() {
         return Optional.of(nm);
+    }
+
+    @Override
+    public Optional<MlpKernel> mlp(DType dtype) {
+        return Optional.of(mlp.get(dtype));
     }
 
     @Override

@@ -1,0 +1,246 @@
+package dev.filigree.mlp;
+
+import dev.filigree.Activation;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+import dev.filigree.internal.Pool;
+import dev.filigree.internal.Scratch;
+import dev.filigree.mlp.RowProducts.Factor;
+import dev.filigree.spi.MlpKernel;
+import dev.filigree.spi.RowFormat;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.ref.Reference;
+
+/**
+ * Runs an MLP, up to 16 tokens at a time: which neurons, their values, then what they add up to. Between the two,
+ * neurons that add nothing are dropped. Owns copies of the biases.
+ */
+final class MlpRunner implements AutoCloseable {
+
+    private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT;
+    private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT;
+
+    private final MlpKernel kernel;
+    private final MlpWeights weights;
+    private final Workers workers;
+    private final Arena arena = Arena.ofShared();
+    private final Factor gate;
+    private final Factor up;
+    private final Factor down;
+    /** The gate comes first, and decides for which neurons up is computed. */
+    private final boolean gateFirst;
+    private final boolean inputMajor;
+    private final float inputThreshold;
+    private final float threshold;
+    /** What the threshold is relative to; null: 1. */
+    private final float[] norms;
+    private final Pool<Call> calls = new Pool<>();
+
+    MlpRunner(MlpKernel kernel, MlpWeights weights, Skipping skipping, Workers workers) {
+        this.kernel = kernel;
+        this.weights = weights;
+        this.workers = workers;
+        int code = weights.activation().code();
+        boolean gated = weights.gate().isPresent();
+        gate = gated ? factor(weights.gate().get().block(), weights.gateBias(), code) : null;
+        up = factor(weights.up().block(), weights.upBias(), gated ? Activation.NONE.code() : code);
+        down = factor(weights.down().block(), weights.downBias(), Activation.NONE.code());
+        inputMajor = weights.order() == MlpWeights.Order.INPUT_MAJOR;
+        inputThreshold = skipping instanceof Skipping.Input input ? input.input() : 0;
+        threshold = switch (skipping) {
+            case Skipping.None none -> 0;
+            case Skipping.Gate rule -> rule.threshold();
+            case Skipping.Neuron rule -> rule.threshold();
+            case Skipping.Input rule -> rule.hidden();
+        };
+        norms = threshold > 0 && !(skipping instanceof Skipping.Input) ? weights.down().rowNorms() : null;
+        gateFirst = gated && (skipping instanceof Skipping.Gate
+            || skipping instanceof Skipping.None && hasZeros(weights.activation()));
+    }
+
+    /** Whether a function is zero for half of all numbers. */
+    private static boolean hasZeros(Activation activation) {
+        return activation == Activation.RELU || activation == Activation.RELU_SQUARED;
+    }
+
+    private Factor factor(MemorySegment matrix, float[] bias, int activation) {
+        MemorySegment copy = MemorySegment.NULL;
+        if (bias != null) {
+            copy = arena.allocate(Math.max(1, (long) Float.BYTES * bias.length), RowFormat.ALIGNMENT);
+            MemorySegment.copy(bias, 0, copy, F32, 0, bias.length);
+        }
+        return new Factor(matrix, copy, activation);
+    }
+
+    /**
+     * Runs checked operands.
+     *
+     * @param active the neurons of each token, or null for those that the rule leaves
+     * @return rows of the down projection that were read, summed over groups of 16 tokens
+     */
+    long run(DenseMatrix x, ActiveSet active, DenseMatrix y) {
+        Call idle = calls.take();
+        Call call = idle == null ? new Call() : idle;
+        try {
+            long rows = 0;
+            for (int token = 0; token < x.rows(); token += RowFormat.TOKENS) {
+                rows += call.run(x, active, token, Math.min(RowFormat.TOKENS, x.rows() - token), y);
+            }
+            return rows;
+        } finally {
+            Reference.reachabilityFence(weights);
+            calls.give(call);
+        }
+    }
+
+    @Override
+    public void close() {
+        calls.drain();
+        arena.close();
+    }
+
+    /** The memory of one run; pooled, so that a warm run allocates nothing. */
+    private final class Call implements AutoCloseable {
+        private final RowProducts products = new RowProducts(kernel, workers);
+        private final Scratch memory = new Scratch();
+        /** Tokens for the first products: packed, or the inputs that count. */
+        private final MemorySegment in;
+        private final long inStride;
+        /** Values of neurons. */
+        private final MemorySegment h;
+        private final long hStride;
+        private final MemorySegment list;
+        private final MemorySegment masks;
+        private final MemorySegment out;
+        private final long outStride;
+
+        Call() {
+            int listed = Math.max(weights.hidden(), weights.intermediate());
+            inStride = Math.max(weights.hidden(), RowFormat.field(weights.up().block(), RowFormat.STRIDE));
+            hStride = RowProducts.padded(weights.intermediate());
+            outStride = RowProducts.padded(weights.hidden());
+            long inBytes = Float.BYTES * RowFormat.TOKENS * RowProducts.padded(inStride);
+            long hBytes = Float.BYTES * RowFormat.TOKENS * hStride;
+            long outBytes = Float.BYTES * RowFormat.TOKENS * outStride;
+            long listBytes = Integer.BYTES * RowProducts.padded(listed);
+            MemorySegment all = memory.atLeast(inBytes + hBytes + outBytes + 2 * listBytes);
+            in = all.asSlice(0, inBytes);
+            h = all.asSlice(inBytes, hBytes);
+            out = all.asSlice(inBytes + hBytes, outBytes);
+            list = all.asSlice(inBytes + hBytes + outBytes, listBytes);
+            masks = all.asSlice(inBytes + hBytes + outBytes + listBytes, listBytes);
+        }
+
+        long run(DenseMatrix x, ActiveSet active, int token, int tokens, DenseMatrix y) {
+            int count;
+            if (inputMajor) {
+                count = inputMajor(x, token, tokens);
+            } else {
+                RowProducts.pack(x, token, tokens, up.matrix(), in);
+                count = active != null ? listed(active, token, tokens) : gateFirst ? gateFirst(tokens) : all(tokens);
+            }
+            products.axpy(down, null, list, tokens == 1 ? MemorySegment.NULL : masks, count, h, hStride, tokens, out,
+                outStride);
+            long bytes = (long) Float.BYTES * y.cols();
+            for (int t = 0; t < tokens; t++) {
+                MemorySegment.copy(out, Float.BYTES * t * outStride, y.data(),
+                    Float.BYTES * (token + t) * y.rowStride(), bytes);
+            }
+            return count;
+        }
+
+        private int listed(ActiveSet active, int token, int tokens) {
+            int count = 0;
+            int group = token / RowFormat.TOKENS;
+            for (int neuron = 0; neuron < weights.intermediate(); neuron++) {
+                short mask = active.mask(group, neuron);
+                if (mask != 0) {
+                    list.setAtIndex(I32, count, neuron);
+                    masks.setAtIndex(I16, count++, mask);
+                }
+            }
+            values(list, count, tokens);
+            return keep(true, count, tokens, 0, null);
+        }
+
+        private int all(int tokens) {
+            values(MemorySegment.NULL, weights.intermediate(), tokens);
+            return keep(false, weights.intermediate(), tokens, threshold, norms);
+        }
+
+        private void values(MemorySegment neurons, int count, int tokens) {
+            if (gate == null) {
+                products.dot(up, null, neurons, count, in, tokens, h, hStride);
+            } else {
+                products.dot(gate, up, neurons, count, in, tokens, h, hStride);
+            }
+        }
+
+        private int gateFirst(int tokens) {
+            products.dot(gate, null, MemorySegment.NULL, weights.intermediate(), in, tokens, h, hStride);
+            int count = keep(false, weights.intermediate(), tokens, threshold, norms);
+            products.dot(null, up, list, count, in, tokens, h, hStride);
+            return keep(true, count, tokens, 0, null);
+        }
+
+        private int inputMajor(DenseMatrix x, int token, int tokens) {
+            for (int t = 0; t < tokens; t++) {
+                MemorySegment.copy(x.data(), Float.BYTES * (token + t) * x.rowStride(), in,
+                    Float.BYTES * t * inStride, (long) Float.BYTES * x.cols());
+            }
+            int inputs = keep(in, inStride, false, x.cols(), tokens, inputThreshold, null);
+            MemorySegment rowMasks = tokens == 1 ? MemorySegment.NULL : masks;
+            if (gate == null) {
+                products.axpy(up, null, list, rowMasks, inputs, in, inStride, tokens, h, hStride);
+            } else {
+                products.axpy(gate, up, list, rowMasks, inputs, in, inStride, tokens, h, hStride);
+            }
+            return keep(false, weights.intermediate(), tokens, threshold, null);
+        }
+
+        private int keep(boolean isListed, int count, int tokens, float least, float[] scale) {
+            return keep(h, hStride, isListed, count, tokens, least, scale);
+        }
+
+        /**
+         * Lists what some token needs: values that are not zero and whose magnitude, times the row's scale, is not
+         * below a threshold. The values of the rest are closed up.
+         *
+         * @param isListed whether list and masks, not the positions themselves, say what there is
+         * @return how many are left
+         */
+        private int keep(MemorySegment values, long stride, boolean isListed, int count, int tokens, float least,
+                float[] scale) {
+            int kept = 0;
+            for (int p = 0; p < count; p++) {
+                int row = isListed ? list.getAtIndex(I32, p) : p;
+                int wanted = isListed && tokens > 1 ? masks.getAtIndex(I16, p) : -1;
+                float factor = scale == null ? 1 : scale[row];
+                int mask = 0;
+                for (int t = 0; t < tokens; t++) {
+                    float value = values.getAtIndex(F32, t * stride + p);
+                    // Written so that a NaN is kept.
+                    if (value != 0 && !(Math.abs(value) * factor < least)) {
+                        mask |= wanted & 1 << t;
+                    }
+                }
+                if (mask != 0) {
+                    for (int t = 0; t < tokens; t++) {
+                        values.setAtIndex(F32, t * stride + kept, values.getAtIndex(F32, t * stride + p));
+                    }
+                    list.setAtIndex(I32, kept, row);
+                    masks.setAtIndex(I16, kept++, (short) mask);
+                }
+            }
+            return kept;
+        }
+
+        @Override
+        public void close() {
+            memory.close();
+        }
+    }
+}

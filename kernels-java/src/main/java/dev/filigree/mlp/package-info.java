@@ -1,0 +1,2 @@
+/** Contextual sparsity: the neurons of an MLP, and the heads of attention, that a token does not need. */
+package dev.filigree.mlp;

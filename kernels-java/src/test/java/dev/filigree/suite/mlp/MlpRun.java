@@ -1,0 +1,38 @@
+package dev.filigree.suite.mlp;
+
+import dev.filigree.Backend;
+import dev.filigree.DenseMatrix;
+import dev.filigree.Workers;
+import dev.filigree.mlp.Mlp;
+import dev.filigree.mlp.MlpOptions;
+import dev.filigree.mlp.MlpPlan;
+import java.lang.foreign.Arena;
+
+/** Runs cases. */
+public final class MlpRun {
+
+    private MlpRun() {}
+
+    /** Plans and runs a case on one backend with one team; returns the output, which lives in the arena. */
+    public static DenseMatrix run(MlpCase test, Backend backend, Workers workers, Arena arena) {
+        try (MlpPlan plan = plan(test, backend, workers)) {
+            return run(test, plan, arena);
+        }
+    }
+
+    /** A plan for a case. */
+    public static MlpPlan plan(MlpCase test, Backend backend, Workers workers) {
+        return Mlp.plan(test.weights(), test.skipping(), MlpOptions.defaults().backend(backend).workers(workers));
+    }
+
+    /** Runs a case through a plan that was made for it. */
+    public static DenseMatrix run(MlpCase test, MlpPlan plan, Arena arena) {
+        DenseMatrix output = test.output(arena);
+        if (test.active() == null) {
+            plan.run(test.input(arena), output);
+        } else {
+            plan.run(test.input(arena), test.active(), output);
+        }
+        return output;
+    }
+}
