@@ -54,6 +54,18 @@ abstract class Choice<E extends Enum<E>> implements ITypeConverter<E> {
         }
     }
 
+    static final class OfMlpKind extends Choice<MlpProblem.Kind> {
+        OfMlpKind() {
+            super(MlpProblem.Kind.class);
+        }
+    }
+
+    static final class OfMlpSkip extends Choice<MlpProblem.Skip> {
+        OfMlpSkip() {
+            super(MlpProblem.Skip.class);
+        }
+    }
+
     static final class OfAttentionLayout extends Choice<AttentionLayouts> {
         OfAttentionLayout() {
             super(AttentionLayouts.class);

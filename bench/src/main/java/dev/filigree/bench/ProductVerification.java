@@ -90,7 +90,9 @@ abstract class ProductVerification<C> implements Verification {
     private Optional<String> run(Subject<C> subject, C test, Workers workers, DenseMatrix input,
             DenseMatrix output) {
         try {
-            runsByKernel.merge(subject.run(test, workers, input, output), 1L, Long::sum);
+            for (String kernel : subject.run(test, workers, input, output).split(" \\+ ")) {
+                runsByKernel.merge(kernel, 1L, Long::sum);
+            }
             return Optional.empty();
         } catch (RuntimeException e) {
             return Optional.of(at(subject, workers) + e + " [" + test + "]");

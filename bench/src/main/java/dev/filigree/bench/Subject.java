@@ -13,6 +13,6 @@ interface Subject<C> {
     /** What messages call it. */
     String name();
 
-    /** Runs a case on a team and returns the id of the kernel that did it. */
+    /** Runs a case on a team and returns the id of the kernel that did it, or several with " + " between. */
     String run(C test, Workers team, DenseMatrix input, DenseMatrix output);
 }

@@ -23,10 +23,11 @@ import picocli.CommandLine.Spec;
         + "other bit for bit.")
 final class VerifyCommand implements Callable<Integer> {
 
-    private static final List<String> OPERATIONS = List.of("spmm", "nm", "attention");
+    private static final List<String> OPERATIONS = List.of("spmm", "nm", "attention", "mlp");
     /** The kernels that an operation's cases reach: plans for SpMM may take the dense path. */
     private static final Map<String, Set<String>> KERNELS = Map.of(
-        "spmm", Set.of("spmm", "gemm"), "nm", Set.of("nm"), "attention", Set.of("attention"));
+        "spmm", Set.of("spmm", "gemm"), "nm", Set.of("nm"), "attention", Set.of("attention"),
+        "mlp", Set.of("mlp"));
 
     /** From this many cases on, a kernel that none of them reached is a failure. */
     private static final int CASES_TO_REACH_ALL = 2000;
@@ -35,7 +36,7 @@ final class VerifyCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm, nm or attention (default: all).")
+    @Option(names = "--op", paramLabel = "F", description = "The operation: spmm, nm, attention or mlp (default: all).")
     private String only;
 
     @Option(names = "--cases", paramLabel = "N", description = "How many cases (default: ${DEFAULT-VALUE}).")
@@ -65,6 +66,7 @@ final class VerifyCommand implements Callable<Integer> {
         return switch (operation) {
             case "spmm" -> new SpmmVerification(backends.stream().map(SpmmSubject::of).toList());
             case "nm" -> new NmVerification(backends.stream().map(NmSubject::of).toList());
+            case "mlp" -> new MlpVerification(backends.stream().map(MlpSubject::of).toList());
             case "attention" -> new AttentionVerification(backends);
             default -> throw new IllegalArgumentException(operation);
         };

@@ -1,5 +1,7 @@
 package dev.filigree.mlp;
 
+import dev.filigree.format.RowMatrix;
+
 /**
  * Contextual sparsity: an MLP computes only the neurons that a token needs. Most of what decoding reads is the weights
  * of MLPs, so a tenth of the neurons is nearly a tenth of the time. The method is that of Deja Vu (arXiv 2310.17157) for
@@ -42,5 +44,31 @@ public final class Mlp {
      */
     public static MlpPlan plan(MlpWeights weights, Skipping skipping, MlpOptions options) {
         return MlpPlan.create(weights, skipping, options);
+    }
+
+    /**
+     * Plans products with a matrix whose rows come in blocks.
+     *
+     * @param matrix the plan uses its memory
+     * @param blockRows rows of a block, a head's dimension for instance; divides the rows of the matrix
+     * @param options backend and worker team
+     * @throws IllegalArgumentException if the rows are no whole blocks, or as for plans of MLPs
+     * @throws UnsupportedOperationException as for plans of MLPs
+     */
+    public static RowPlan rows(RowMatrix matrix, int blockRows, MlpOptions options) {
+        return RowPlan.create(matrix, blockRows, options);
+    }
+
+    /**
+     * Plans a low-rank predictor of the neurons that a token needs.
+     *
+     * @param first rank x inputs; the plan uses its memory
+     * @param second neurons x rank, of the same type
+     * @param options backend and worker team
+     * @throws IllegalArgumentException if shapes or types do not match, or as for plans of MLPs
+     * @throws UnsupportedOperationException as for plans of MLPs
+     */
+    public static MlpPredictor predictor(RowMatrix first, RowMatrix second, MlpOptions options) {
+        return MlpPredictor.create(first, second, options);
     }
 }

@@ -56,7 +56,7 @@ final class MlpRunner implements AutoCloseable {
             case Skipping.Neuron rule -> rule.threshold();
             case Skipping.Input rule -> rule.hidden();
         };
-        norms = threshold > 0 && !(skipping instanceof Skipping.Input) ? weights.down().rowNorms() : null;
+        norms = threshold > 0 && !(skipping instanceof Skipping.Input) ? weights.downNorms() : null;
         gateFirst = gated && (skipping instanceof Skipping.Gate
             || skipping instanceof Skipping.None && hasZeros(weights.activation()));
     }
@@ -139,7 +139,7 @@ final class MlpRunner implements AutoCloseable {
             if (inputMajor) {
                 count = inputMajor(x, token, tokens);
             } else {
-                RowProducts.pack(x, token, tokens, up.matrix(), in);
+                RowProducts.pack(x.data(), token * x.rowStride(), x.rowStride(), tokens, up.matrix(), in);
                 count = active != null ? listed(active, token, tokens) : gateFirst ? gateFirst(tokens) : all(tokens);
             }
             products.axpy(down, null, list, tokens == 1 ? MemorySegment.NULL : masks, count, h, hStride, tokens, out,

@@ -33,6 +33,8 @@ public final class MlpWeights {
     private final float[] gateBias;
     private final float[] upBias;
     private final float[] downBias;
+    /** Made when a rule first needs them: a pass over the matrix. */
+    private volatile float[] downNorms;
 
     private MlpWeights(RowMatrix gate, RowMatrix up, RowMatrix down, Activation activation, Order order,
             float[] gateBias, float[] upBias, float[] downBias) {
@@ -173,6 +175,14 @@ public final class MlpWeights {
 
     float[] downBias() {
         return downBias;
+    }
+
+    /** The norms of the down projection's rows. */
+    float[] downNorms() {
+        if (downNorms == null) {
+            downNorms = down.rowNorms();
+        }
+        return downNorms;
     }
 
     @Override

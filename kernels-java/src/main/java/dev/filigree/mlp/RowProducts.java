@@ -1,7 +1,6 @@
 package dev.filigree.mlp;
 
 import dev.filigree.DType;
-import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.RowFormat;
@@ -113,22 +112,24 @@ final class RowProducts implements Workers.Task {
     /**
      * Puts tokens where {@link #dot} can use them.
      *
-     * @param x f32
+     * @param x f32, tokens x columns of the matrix
+     * @param xStride floats from token to token
      * @param matrix whose rows they will meet
      * @param to f32 {@code [tokens][stride of matrix]}
      */
-    static void pack(DenseMatrix x, int token, int tokens, MemorySegment matrix, MemorySegment to) {
+    static void pack(MemorySegment x, long firstFloat, long xStride, int tokens, MemorySegment matrix, MemorySegment to) {
         long stride = RowFormat.field(matrix, RowFormat.STRIDE);
+        int cols = (int) RowFormat.field(matrix, RowFormat.COLS);
         boolean split = RowFormat.field(matrix, RowFormat.DTYPE) == RowFormat.code(DType.BF16);
+        long bytes = (long) Float.BYTES * cols;
         for (int t = 0; t < tokens; t++) {
             long at = Float.BYTES * t * stride;
-            long bytes = (long) Float.BYTES * x.cols();
-            clear(to, at + bytes, at + Float.BYTES * stride);
-            long from = Float.BYTES * (token + t) * x.rowStride();
+            long from = Float.BYTES * (firstFloat + t * xStride);
             if (split) {
-                split(x.data(), from, x.cols(), to, at);
+                split(x, from, cols, to, at);
             } else {
-                MemorySegment.copy(x.data(), from, to, at, bytes);
+                MemorySegment.copy(x, from, to, at, bytes);
+                clear(to, at + bytes, at + Float.BYTES * stride);
             }
         }
     }

@@ -45,7 +45,9 @@ final class MlpVector implements MlpKernel {
     private static final int AXPY_ROWS = 4;
 
     /** Rows x tokens in registers. */
-    static final String DOT_TILE = ROWS + "x1";
+    static final String DOT_TILE_F32 = ROWS + "x1";
+    /** Rows x tokens in registers. */
+    static final String DOT_TILE_BF16 = Math.max(1, ROWS / 2) + "x1";
     /** Rows x columns in registers. */
     static final String AXPY_TILE = AXPY_ROWS + "x" + LENGTH;
 

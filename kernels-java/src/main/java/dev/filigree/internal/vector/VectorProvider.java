@@ -44,9 +44,9 @@ public final class VectorProvider implements KernelProvider {
             new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
             new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE),
             new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE),
-            new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE),
+            new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE_F32),
             new KernelInfo("mlp_axpy_f32_vector", "mlp", DType.F32, isa, MlpVector.AXPY_TILE),
-            new KernelInfo("mlp_dot_bf16_vector", "mlp", DType.BF16, isa, MlpVector.DOT_TILE),
+            new KernelInfo("mlp_dot_bf16_vector", "mlp", DType.BF16, isa, MlpVector.DOT_TILE_BF16),
             new KernelInfo("mlp_axpy_bf16_vector", "mlp", DType.BF16, isa, MlpVector.AXPY_TILE));
     }
 

@@ -28,11 +28,16 @@ public final class MlpRun {
     /** Runs a case through a plan that was made for it. */
     public static DenseMatrix run(MlpCase test, MlpPlan plan, Arena arena) {
         DenseMatrix output = test.output(arena);
-        if (test.active() == null) {
-            plan.run(test.input(arena), output);
-        } else {
-            plan.run(test.input(arena), test.active(), output);
-        }
+        run(test, plan, test.input(arena), output);
         return output;
+    }
+
+    /** Runs a case on operands. */
+    public static void run(MlpCase test, MlpPlan plan, DenseMatrix input, DenseMatrix output) {
+        if (test.active() == null) {
+            plan.run(input, output);
+        } else {
+            plan.run(input, test.active(), output);
+        }
     }
 }
