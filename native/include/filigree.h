@@ -108,7 +108,7 @@ enum {
 };
 
 /* Rows whose entries may lie in turns: chains enough to hide a multiply-add's latency in narrow panels. */
-#define FILIGREE_SPMM_INTERLEAVED 4
+#define FILIGREE_SPMM_INTERLEAVED 8
 
 /*
  * The header of a packed sparse matrix A (rows x cols, f32); offsets are bytes from the header's own address, and
@@ -119,10 +119,15 @@ enum {
  * ~slot when v is a segment whose sum goes to partial slot `slot`; the segments of a row have consecutive slots
  * in column order.
  *
- * Groups. Virtual rows come in groups of `group`, the last of which may lack rows. The entries of a group lie in
- * turns: entry i belongs to its row i % group. A row that has no more entries than others of its group is padded with
- * entries of value 0 in column block_depth, where a kernel keeps a row of zeros behind its tile; so is a row that is
- * not there. Work items and passes begin with a group.
+ * Passes. A kernel takes the virtual rows of a call in passes, which end at multiples of pass_rows and with the call.
+ *
+ * Groups. Virtual rows come in groups of `group`, which is 1 or FILIGREE_SPMM_INTERLEAVED. In the second case the
+ * entries of a group lie in turns: entry i belongs to its member i % group, and member m of group g is virtual row
+ * places[g * group + m]. Rows that are alike in length share a group, but no group reaches beyond its pass or its work
+ * item; places are a permutation of the rows of a pass that lie in one work item, in the last one with row numbers from
+ * virtual_rows on, of rows that are not there. A member that has fewer entries than others of its group is padded with
+ * entries of value 0 in column block_depth, where a kernel keeps a row of zeros behind its tile. Work items and passes
+ * begin with a group; columns have 16 bits.
  *
  * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, group by group, and for each
  * row in ascending column order lie the nonzeros: those of block k and group g are entries
@@ -149,8 +154,8 @@ typedef struct filigree_spmm_packed {
     int64_t block_count;   /* 0 when cols is 0 */
     int64_t tiled;         /* FILIGREE_SPMM_TILE: a panel of a block of B is copied to scratch before use. Else B may
                               be read in place (feature-major and block_count <= 1 then) */
-    int64_t group;         /* 1, or FILIGREE_SPMM_INTERLEAVED; then B is tiled */
-    int64_t pass_rows;     /* virtual rows whose accumulators are in scratch at a time */
+    int64_t group;         /* 1, or FILIGREE_SPMM_INTERLEAVED; then B is tiled, and block_depth at most 65535 */
+    int64_t pass_rows;     /* virtual rows whose accumulators are in scratch at a time, a multiple of group */
     int64_t chunk_count;
     int64_t split_count;   /* split rows */
     int64_t partial_count; /* slots: segments of split rows */
@@ -165,7 +170,8 @@ typedef struct filigree_spmm_packed {
     int64_t targets;      /* int32[virtual_rows] */
     int64_t splits;       /* int32[2 * split_count + 2]: row, first slot; ends in (rows, partial_count) */
     int64_t group_starts; /* int64[block_count * (groups + 1)], groups = virtual_rows / group, rounded up */
-    int64_t columns;      /* int32[entries]; as many as there are nonzeros when group is 1 */
+    int64_t places;       /* int32[groups * group], or offset 0 when group is 1 */
+    int64_t columns;      /* int32[nnz] when group is 1, else uint16[entries] */
     int64_t values;       /* float[entries] */
     int64_t order;        /* int32[virtual_rows]: all of them, the longest first, for kernels whose threads take rows
                              side by side; or offset 0: none */

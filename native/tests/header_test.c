@@ -12,9 +12,11 @@ OFFSET_IS(scratch_bytes, 112);
 OFFSET_IS(layout, 120);
 OFFSET_IS(activation, 124);
 OFFSET_IS(bias, 128);
-OFFSET_IS(columns, 168);
-OFFSET_IS(values, 176);
-_Static_assert(sizeof(filigree_spmm_packed) == 192, "the packed header has grown");
+OFFSET_IS(places, 168);
+OFFSET_IS(columns, 176);
+OFFSET_IS(values, 184);
+OFFSET_IS(order, 192);
+_Static_assert(sizeof(filigree_spmm_packed) == 200, "the packed header has grown");
 _Static_assert(sizeof(filigree_features) == 12, "filigree_features has grown");
 
 int main(void) {

@@ -95,9 +95,11 @@ public:
         const int64_t tile_rows = !options.tiled     ? 0
                                   : options.group > 1 ? options.block_depth + 1
                                                       : std::min(options.block_depth, m.cols);
-        const int64_t sum_rows = std::min(options_.pass_rows, h.virtual_rows);
+        const int64_t group_rows = (h.virtual_rows + options.group - 1) / options.group * options.group;
+        const int64_t sum_rows = std::min(options_.pass_rows, group_rows);
         h.scratch_bytes = (tile_rows + sum_rows) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
 
+        shuffle_places(chunk_starts, group_rows, random);
         sort_into_blocks();
         packed_.bytes.resize(sizeof h);
         if (options.has_bias) {
@@ -108,7 +110,8 @@ public:
         h.targets = put(targets_);
         h.splits = put(splits_);
         h.group_starts = put(group_starts_);
-        h.columns = put(columns_);
+        if (options.group > 1) h.places = put(places_);
+        h.columns = options.group > 1 ? put(std::vector<uint16_t>(columns_.begin(), columns_.end())) : put(columns_);
         h.values = put(values_);
         if (options.ordered) h.order = put(longest_first());
         /* The 64 readable bytes, and a size that can be both flush and aligned. */
@@ -137,18 +140,35 @@ private:
         }
     }
 
+    /* Any order will do within a pass and a work item. */
+    void shuffle_places(const std::vector<int64_t> &chunk_starts, int64_t group_rows, Random &random) {
+        for (int64_t v = 0; v < group_rows; ++v) places_.push_back(static_cast<int32_t>(v));
+        if (options_.group == 1) return;
+        for (size_t chunk = 1; chunk < chunk_starts.size(); ++chunk) {
+            const bool is_last = chunk + 1 == chunk_starts.size();
+            const int64_t chunk_end = is_last ? group_rows : chunk_starts[chunk];
+            for (int64_t begin = chunk_starts[chunk - 1], end; begin < chunk_end; begin = end) {
+                end = std::min(chunk_end, (begin / options_.pass_rows + 1) * options_.pass_rows);
+                for (int64_t i = end; i > begin + 1; --i)
+                    std::swap(places_[i - 1], places_[random.between(begin, i - 1)]);
+            }
+        }
+    }
+
     /* Row by row, or the rows of a group in turns, the shorter ones padded with zeros. */
     void sort_into_blocks() {
         const int64_t rows = static_cast<int64_t>(targets_.size()), group = options_.group;
         for (int64_t k = 0; k < packed_.header.block_count; ++k) {
             const int64_t low = k * options_.block_depth, high = low + options_.block_depth;
-            for (int64_t v = 0; v < rows; v += group) {
+            for (int64_t first = 0; first < rows; first += group) {
                 std::vector<std::vector<int64_t>> members(group);
                 size_t longest = 0;
-                for (int64_t r = v; r < std::min(rows, v + group); ++r) {
-                    for (int64_t i = starts_[r]; i < ends_[r]; ++i)
-                        if (m_.columns[i] >= low && m_.columns[i] < high) members[r - v].push_back(i);
-                    longest = std::max(longest, members[r - v].size());
+                for (int64_t m = 0; m < group; ++m) {
+                    const int64_t v = places_[first + m];
+                    if (v >= rows) continue;
+                    for (int64_t i = starts_[v]; i < ends_[v]; ++i)
+                        if (m_.columns[i] >= low && m_.columns[i] < high) members[m].push_back(i);
+                    longest = std::max(longest, members[m].size());
                 }
                 group_starts_.push_back(static_cast<int64_t>(columns_.size()));
                 for (size_t turn = 0; turn < longest; ++turn) {
@@ -185,7 +205,7 @@ private:
     PackOptions options_;
     Packed packed_;
     int64_t slots_ = 0;
-    std::vector<int32_t> targets_, splits_, columns_;
+    std::vector<int32_t> targets_, splits_, places_, columns_;
     std::vector<float> values_;
     std::vector<int64_t> starts_, ends_, group_starts_;
 };

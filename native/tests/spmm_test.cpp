@@ -251,6 +251,9 @@ void check_refusals(SpmmKernel kernel) {
     CHECK(refused(with([](auto &h) { h.pass_rows = 0; })));
     CHECK(refused(with([](auto &h) { h.group = 2; })));
     CHECK(refused(with([](auto &h) { h.group = FILIGREE_SPMM_INTERLEAVED, h.pass_rows = 6; })));
+    CHECK(refused(with([](auto &h) {
+        h.group = FILIGREE_SPMM_INTERLEAVED, h.block_depth = h.cols = 1 << 16, h.block_count = 1, h.scratch_bytes = 1 << 30;
+    })));
     CHECK(refused(with([](auto &h) { h.block_count += 1; })));
     CHECK(refused(with([](auto &h) { h.scratch_bytes -= 64; })));
     for (const float x : c) CHECK(x == -5.0f);

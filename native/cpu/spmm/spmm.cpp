@@ -24,14 +24,16 @@ bool is_sane(const filigree_spmm_packed &a) {
         return false;
     if (a.group != 1 && a.group != FILIGREE_SPMM_INTERLEAVED) return false;
     if (a.group > 1 && a.block_count > 0 && a.tiled != FILIGREE_SPMM_TILE) return false;
-    if (a.pass_rows < a.virtual_rows && a.pass_rows % a.group != 0) return false;
+    if (a.pass_rows % a.group != 0) return false;
+    if (a.group > 1 && a.block_depth > UINT16_MAX) return false;
     if (a.tiled < FILIGREE_SPMM_NO_TILE || a.tiled > FILIGREE_SPMM_TILE_OR_IN_PLACE) return false;
     return a.tiled == FILIGREE_SPMM_TILE || a.block_count == 0 ||
            (a.layout == FILIGREE_FEATURE_MAJOR && a.block_count == 1);
 }
 
 int64_t least_scratch(const filigree_spmm_packed &a) {
-    return (tile_rows_of(a) + smaller(a.pass_rows, a.virtual_rows)) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
+    const int64_t sums = smaller(a.pass_rows, round_up(a.virtual_rows, a.group));
+    return (tile_rows_of(a) + sums) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
 }
 
 int32_t check(const SpmmCall &call) {

@@ -23,6 +23,12 @@ struct SpmmCall {
 
 inline int64_t groups_of(const filigree_spmm_packed &a) { return (a.virtual_rows + a.group - 1) / a.group; }
 
+/* Of the pass that begins with virtual row v, in a call that ends before row `end`. */
+inline int64_t end_of_pass(const filigree_spmm_packed &a, int64_t v, int64_t end) {
+    const int64_t pass_end = (v / a.pass_rows + 1) * a.pass_rows;
+    return pass_end < end ? pass_end : end;
+}
+
 /* Of scratch; with the row of zeros that padding reads. */
 inline int64_t tile_rows_of(const filigree_spmm_packed &a) {
     if (a.tiled != FILIGREE_SPMM_TILE || a.block_count == 0) return 0;

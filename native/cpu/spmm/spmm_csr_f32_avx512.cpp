@@ -18,14 +18,14 @@
  *
  * One nonzero takes Z loads of B, one broadcast load and one index load for Z multiply-adds, so loads bound
  * it, not arithmetic, while B comes from L1 or L2. Chains bound it too: a multiply-add takes 4 clocks and two
- * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time;
- * a matrix packed for narrow products has their entries side by side, too, so that they are one stream.
+ * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time.
+ * Matrices packed for narrow products have kernels of their own, in spmm_interleaved_avx512.h.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
 #endif
 
-#include "cpu/spmm/spmm_panel_avx512.h"
+#include "cpu/spmm/spmm_interleaved_avx512.h"
 
 #include <type_traits>
 
@@ -73,7 +73,7 @@ template <int Z> struct InPlaceTail {
 
 /* ---- multiply-adds ---- */
 
-/* Nonzeros of one row, or of rows in turns. */
+/* Nonzeros of a row. */
 struct Entries {
     const int32_t *columns;
     const float *values;
@@ -135,24 +135,11 @@ FILIGREE_INLINE void add_four(Sums<Z> &s0, Sums<Z> &s1, Sums<Z> &s2, Sums<Z> &s3
     add_rest(s3, b, row3, common, count3);
 }
 
-/* Four rows in turns. */
-template <int Z, class B>
-FILIGREE_INLINE void add_turns(Sums<Z> &s0, Sums<Z> &s1, Sums<Z> &s2, Sums<Z> &s3, const B &b,
-                               const Entries &entries, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += FILIGREE_SPMM_INTERLEAVED) {
-        add(s0, b, entries, i);
-        add(s1, b, entries, i + 1);
-        add(s2, b, entries, i + 2);
-        add(s3, b, entries, i + 3);
-    }
-}
-
 /* ---- blocks ---- */
 
 /* A block of columns of A for the virtual rows [begin, end) of a pass. */
 struct Block {
-    const int64_t *starts; /* of the groups of these rows */
-    int64_t groups;
+    const int64_t *starts; /* of these rows */
     int64_t begin;
     int64_t end;
     bool is_first;
@@ -184,11 +171,11 @@ template <int Z> FILIGREE_INLINE void enter(const Panel &p, const Block &k, Sums
     if (!k.is_first) load(s, p.accumulators + (v - k.begin) * Z * kLanes);
 }
 
-/* Lines of entries that `groups` groups of the block read, on average: a count that changed from one to the next
- * would make the prefetching loop's end as hard to predict as the row's. */
-FILIGREE_INLINE int64_t lines_ahead(const Block &k, int64_t groups) {
-    const int64_t entries = k.starts[k.groups] - k.starts[0];
-    return (entries * groups / k.groups + kEntriesALine - 1) / kEntriesALine;
+/* Lines of entries that `rows` rows of the block read, on average: a count that changed from one to the next would
+ * make the prefetching loop's end as hard to predict as the row's. */
+FILIGREE_INLINE int64_t lines_ahead(const Block &k, int64_t rows) {
+    const int64_t entries = k.starts[k.end - k.begin] - k.starts[0];
+    return (entries * rows / (k.end - k.begin) + kEntriesALine - 1) / kEntriesALine;
 }
 
 /* Runs past the end of the tables, which a prefetch may. */
@@ -198,28 +185,6 @@ FILIGREE_INLINE void prefetch_entries(const Panel &p, int64_t begin, int64_t lin
         const uintptr_t offset = (begin + kEntriesAhead + i * kEntriesALine) * sizeof(float);
         _mm_prefetch(reinterpret_cast<const char *>(columns + offset), _MM_HINT_T0);
         _mm_prefetch(reinterpret_cast<const char *>(values + offset), _MM_HINT_T0);
-    }
-}
-
-template <int Z, class B>
-__attribute__((noinline)) void add_block_in_turns(const Panel &p, const Block &k, const B b) {
-    const Entries entries{p.columns, p.values};
-    const int64_t lines = lines_ahead(k, 1);
-    const int64_t *starts = k.starts;
-    for (int64_t v = k.begin; v < k.end; v += FILIGREE_SPMM_INTERLEAVED, ++starts) {
-        const int64_t count = smaller(FILIGREE_SPMM_INTERLEAVED, k.end - v);
-        Sums<Z> s0, s1, s2, s3;
-        enter(p, k, s0, v);
-        if (count > 1) enter(p, k, s1, v + 1);
-        if (count > 2) enter(p, k, s2, v + 2);
-        if (count > 3) enter(p, k, s3, v + 3);
-        prefetch_entries(p, starts[0], lines);
-        add_turns(s0, s1, s2, s3, b, entries, starts[0], starts[1]);
-        leave(p, k, s0, v);
-        if (count > 1) leave(p, k, s1, v + 1);
-        if (count > 2) leave(p, k, s2, v + 2);
-        if (count > 3) leave(p, k, s3, v + 3);
-        activate_rows(p, k, v, count);
     }
 }
 
@@ -267,7 +232,6 @@ template <int Z> void pack_block(const Panel &p, int64_t block) {
     } else {
         pack_tile_tokens<Z>(p, first_row, rows);
     }
-    if (p.a->group > 1) store(Sums<Z>(), p.tile + p.a->block_depth * Z * kLanes); /* what padding reads */
 }
 
 /* ---- panels ---- */
@@ -288,20 +252,12 @@ template <int Z> void finish_pass_tokens(const Panel &p, int64_t begin, int64_t 
 template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, bool is_first_pass) {
     const filigree_spmm_packed &a = *p.a;
     for (int64_t block = 0; block < a.block_count; ++block) {
-        const Block k{p.group_starts + block * (groups_of(a) + 1) + begin / a.group,
-                      (end - begin + a.group - 1) / a.group,
-                      begin,
-                      end,
-                      block == 0,
+        const Block k{p.group_starts + block * (a.virtual_rows + 1) + begin, begin, end, block == 0,
                       block == a.block_count - 1};
         if (a.tiled == FILIGREE_SPMM_TILE) {
             /* A single block's tile outlasts the pass. */
             if (a.block_count > 1 || is_first_pass) pack_block<Z>(p, block);
-            if (a.group == 1) {
-                add_block<Z>(p, k, Tile<Z>{p.tile});
-            } else {
-                add_block_in_turns<Z>(p, k, Tile<Z>{p.tile});
-            }
+            add_block<Z>(p, k, Tile<Z>{p.tile});
         } else if (p.width == FILIGREE_SPMM_PANEL) {
             if constexpr (Z == 4) add_block<Z>(p, k, InPlace{p.call->b + p.first, p.call->b_stride});
         } else {
@@ -309,7 +265,7 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
         }
     }
     if (a.block_count == 0) { /* cols = 0: every sum is empty */
-        const Block k{nullptr, 0, begin, end, true, true};
+        const Block k{nullptr, begin, end, true, true};
         for (int64_t v = begin; v < end; ++v) leave(p, k, Sums<Z>(), v);
         activate_rows(p, k, begin, end - begin);
     }
@@ -318,11 +274,13 @@ template <int Z> void multiply_pass(const Panel &p, int64_t begin, int64_t end, 
 
 /* Virtual rows [begin, end) of the panel. */
 template <int Z> void multiply(Panel &p, int64_t begin, int64_t end) {
-    const int64_t tile_rows = tile_rows_of(*p.a);
     p.tile = static_cast<float *>(p.call->scratch);
-    p.accumulators = p.tile + tile_rows * Z * kLanes;
-    for (int64_t v = begin; v < end; v += p.a->pass_rows)
-        multiply_pass<Z>(p, v, smaller(end, v + p.a->pass_rows), v == begin);
+    p.accumulators = p.tile + tile_rows_of(*p.a) * Z * kLanes;
+    for (int64_t v = begin; v < end;) {
+        const int64_t pass_end = end_of_pass(*p.a, v, end);
+        multiply_pass<Z>(p, v, pass_end, v == begin);
+        v = pass_end;
+    }
 }
 
 /* Split row j of the panel: the sum of its slots. */
@@ -367,10 +325,12 @@ void spmm_csr_f32_avx512(const SpmmCall &call) {
         Panel p = panel_of(call, index);
         const auto run = [&](auto vectors) {
             constexpr int Z = decltype(vectors)::value;
-            if (!combines) {
-                multiply<Z>(p, chunk_starts[begin], chunk_starts[end]);
-            } else {
+            if (combines) {
                 for (int64_t j = begin; j < end; ++j) combine<Z>(p, j);
+            } else if (a.group > 1) {
+                multiply_interleaved(p, chunk_starts[begin], chunk_starts[end]);
+            } else {
+                multiply<Z>(p, chunk_starts[begin], chunk_starts[end]);
             }
         };
         switch ((p.width + kLanes - 1) / kLanes) {

@@ -17,12 +17,13 @@ struct Panel {
     const SpmmCall *call;
     const filigree_spmm_packed *a;
     const int64_t *group_starts;
-    const int32_t *columns;
+    const int32_t *columns; /* null in a matrix whose rows are interleaved */
     const float *values;
+    const int32_t *places; /* null in any other */
     const int32_t *targets;
     const float *bias; /* null: none */
     float *tile;
-    float *accumulators; /* Z vectors a virtual row of the pass */
+    float *accumulators; /* as wide as a row of the tile, one a virtual row of the pass */
     float *partials;     /* of this panel */
     int64_t partial_stride;
     int64_t first;  /* column of B and C, or token */
@@ -36,7 +37,8 @@ Panel panel_of(const SpmmCall &call, int64_t index) {
     p.call = &call;
     p.a = a;
     p.group_starts = table<int64_t>(a, a->group_starts);
-    p.columns = table<int32_t>(a, a->columns);
+    p.columns = a->group == 1 ? table<int32_t>(a, a->columns) : nullptr;
+    p.places = a->group > 1 ? table<int32_t>(a, a->places) : nullptr;
     p.values = table<float>(a, a->values);
     p.targets = table<int32_t>(a, a->targets);
     p.bias = a->bias != 0 ? table<float>(a, a->bias) : nullptr;

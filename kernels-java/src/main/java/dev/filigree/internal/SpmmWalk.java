@@ -28,14 +28,21 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
     protected abstract int padded(int width);
 
     /**
-     * For each accumulator of {@code groups} groups of rows, acc[0, padded) += sum of value * tile row over the row's
-     * entries, in order; from +0 when fresh. Group i has entries starts[i] up to starts[i + 1], its rows in turns; the
-     * tables are in {@code packed}.
-     *
-     * @param interleaved whether a group is {@link SpmmFormat#INTERLEAVED} rows or one
+     * For each of {@code rows} accumulators, acc[0, padded) += sum of value * tile row over the row's entries, in
+     * order; from +0 when fresh. Row i has entries starts[i] up to starts[i + 1]; the tables are in {@code packed}.
      */
-    protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int groups,
-        boolean interleaved, MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
+    protected abstract void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int rows,
+        MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
+
+    /**
+     * The same for {@code groups} groups of {@link SpmmFormat#INTERLEAVED} rows whose entries lie in turns. Member m of
+     * group i is row places[INTERLEAVED * i + m], counted from the matrix's first; so is the accumulator.
+     *
+     * @param accAt where the accumulator of the matrix's first row would be: as far before scratch as there are rows
+     *     before the pass
+     */
+    protected abstract void accumulateInterleaved(MemorySegment packed, long startsAt, long placesAt, int groups,
+        MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh);
 
     @Override
     public final void run(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
@@ -70,8 +77,9 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         int width = Math.min(PANEL, n - panel * PANEL);
         int padded = padded(width);
         long accAt = accumulatorsAt(packed);
-        for (long v = vBegin; v < vEnd; v += passRows) {
-            long vPass = Math.min(vEnd, v + passRows);
+        long vPass;
+        for (long v = vBegin; v < vEnd; v = vPass) {
+            vPass = Math.min(vEnd, (v / passRows + 1) * passRows);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     long firstRow = block * depth;
@@ -97,10 +105,15 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         long group = field(packed, SpmmFormat.GROUP);
         long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
         long startsAt = field(packed, SpmmFormat.GROUP_STARTS) + Long.BYTES * block * (groups + 1);
+        if (group > 1) {
+            accumulateInterleaved(packed, startsAt + Long.BYTES * (vBegin / group),
+                field(packed, SpmmFormat.PLACES) + Integer.BYTES * vBegin, (int) Math.ceilDiv(vEnd - vBegin, group),
+                scratch, 0, padded, accAt - vBegin * Float.BYTES * padded, block == 0);
+            return;
+        }
         if (tiled) {
             accumulate(packed, field(packed, SpmmFormat.COLUMNS), field(packed, SpmmFormat.VALUES),
-                startsAt + Long.BYTES * (vBegin / group), (int) Math.ceilDiv(vEnd - vBegin, group), group > 1, scratch,
-                0, padded, accAt, block == 0);
+                startsAt + Long.BYTES * vBegin, (int) (vEnd - vBegin), scratch, 0, padded, accAt, block == 0);
             return;
         }
         long from = longAt(packed, startsAt, vBegin);
@@ -133,7 +146,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             MemorySegment.copy(packed, valuesAt + Float.BYTES * next, scratch, factorsAt, (long) Float.BYTES * count);
             scratch.set(ValueLayout.JAVA_LONG, startsAt, 0);
             scratch.set(ValueLayout.JAVA_LONG, startsAt + Long.BYTES, count);
-            accumulate(scratch, indicesAt, factorsAt, startsAt, 1, false, scratch, rowsAt, padded, accAt, next == begin);
+            accumulate(scratch, indicesAt, factorsAt, startsAt, 1, scratch, rowsAt, padded, accAt, next == begin);
             next += count;
         } while (next < end);
     }

@@ -54,10 +54,11 @@ public final class Backends {
         Backends found = new Backends();
         found.register(new ScalarProvider());
         if (ModuleLayer.boot().findModule(INCUBATOR).isEmpty()) {
-            found.refuse(new Refusal(Backend.VECTOR, "module " + INCUBATOR + " is not in this JVM's module graph",
-                "start Java with --add-modules " + INCUBATOR));
-            LOG.log(System.Logger.Level.WARNING,
-                "Java kernels run without vectors: start Java with --add-modules " + INCUBATOR);
+            Refusal refusal = new Refusal(Backend.VECTOR,
+                "module " + INCUBATOR + " is not in this JVM's module graph",
+                "start Java with --add-modules " + INCUBATOR);
+            found.refuse(refusal);
+            LOG.log(System.Logger.Level.WARNING, refusal.toString());
         } else {
             found.registerVector();
         }

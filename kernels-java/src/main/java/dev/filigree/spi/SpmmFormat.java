@@ -23,7 +23,7 @@ public final class SpmmFormat {
     public static final long STAGE_BYTES = (long) Float.BYTES * 64 * 64;
 
     /** {@link #GROUP} of rows whose entries lie in turns. */
-    public static final int INTERLEAVED = 4;
+    public static final int INTERLEAVED = 8;
 
     /** {@link #TILED}: scratch has no room for a tile. */
     public static final int NO_TILE = 0;
@@ -83,14 +83,19 @@ public final class SpmmFormat {
     public static final long SPLITS = 152;
     /** Offset of {@code int64[blockCount * (ceil(virtualRows / group) + 1)]}. */
     public static final long GROUP_STARTS = 160;
-    /** Offset of the entries' {@code int32[]}. */
-    public static final long COLUMNS = 168;
+    /** Offset of {@code int32[ceil(virtualRows / group) * group]}, or 0 where {@link #GROUP} is 1. */
+    public static final long PLACES = 168;
+    /** Offset of the entries' {@code int32[]}, or {@code uint16[]} where rows are interleaved. */
+    public static final long COLUMNS = 176;
     /** Offset of the entries' {@code float[]}. */
-    public static final long VALUES = 176;
+    public static final long VALUES = 184;
     /** Offset of {@code int32[virtualRows]}, or 0. */
-    public static final long ORDER = 184;
+    public static final long ORDER = 192;
     /** Size of the header. */
-    public static final long HEADER_BYTES = 192;
+    public static final long HEADER_BYTES = 200;
+
+    /** The deepest block whose columns, that of padding included, fit the 16 bits that interleaved rows give them. */
+    public static final int MAX_INTERLEAVED_DEPTH = 0xffff;
 
     private SpmmFormat() {}
 
@@ -107,6 +112,19 @@ public final class SpmmFormat {
     /** The number of panels that cover {@code n} columns. */
     public static int panels(int n) {
         return (int) ((n + (PANEL - 1L)) / PANEL);
+    }
+
+    /** The column of an entry, counted from the start of its block. */
+    public static int column(MemorySegment packed, boolean interleaved, long entry) {
+        long at = field(packed, COLUMNS);
+        return interleaved ? Short.toUnsignedInt(packed.get(ValueLayout.JAVA_SHORT, at + Short.BYTES * entry))
+            : packed.get(ValueLayout.JAVA_INT, at + Integer.BYTES * entry);
+    }
+
+    /** The virtual row that is member {@code entry % group} of a group, if its number is less than that of all. */
+    public static int place(MemorySegment packed, long group, int member) {
+        long at = field(packed, PLACES);
+        return packed.get(ValueLayout.JAVA_INT, at + Integer.BYTES * (group * INTERLEAVED + member));
     }
 
     /** The floats between two slots of the partial sums of a run over {@code n} columns. */

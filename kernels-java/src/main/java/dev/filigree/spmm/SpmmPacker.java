@@ -11,7 +11,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.function.Consumer;
-import java.util.function.IntConsumer;
 
 /**
  * Packs a CSR matrix for the SpMM kernels of every backend: cuts long rows, chooses the blocks of columns and the
@@ -65,13 +64,22 @@ final class SpmmPacker {
     private final boolean narrow;
     private final boolean forDevice;
     private final long segmentLimit;
-    private long virtualRows;
+    /** First entry of each virtual row; a row's segments follow each other, so it ends where the next begins. */
+    private long[] begins;
+    /** What each virtual row computes, as the format has it. */
+    private int[] targets;
+    private int virtualRows;
     private int splitCount;
-    private long partialCount;
+    private int partialCount;
     private long blockDepth;
     private long blockCount;
     private int tiling;
     private int group = 1;
+    private int passRows;
+    /** Where each chunk of virtual rows begins, and where the last one ends. */
+    private int[] chunks;
+    /** The virtual row that is each member of each group; past the last there are numbers without a row. */
+    private int[] places;
     private long entryCount;
     private long startsAt;
     private long columnsAt;
@@ -93,7 +101,9 @@ final class SpmmPacker {
         narrow = !forDevice && typicalN <= NARROW;
         // A group of rows is a work item at the least.
         long shares = forDevice ? DEVICE_SHARES : narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
-        segmentLimit = Math.max(forDevice ? MIN_DEVICE_SEGMENT : MIN_SEGMENT, Math.ceilDiv(a.nnz(), shares));
+        segmentLimit = Math.max(forDevice ? MIN_DEVICE_SEGMENT : MIN_SEGMENT, a.nnz() / shares);
+        cutRows();
+        chooseBlocks();
     }
 
     /**
@@ -108,10 +118,7 @@ final class SpmmPacker {
      */
     static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int givenDepth, int activation, float[] bias,
             Arena arena, Consumer<MemorySegment> beforeFill) {
-        SpmmPacker packer = new SpmmPacker(a, layout, typicalN, givenDepth);
-        packer.countVirtualRows();
-        packer.chooseBlocks();
-        return packer.write(activation, bias, arena, beforeFill);
+        return new SpmmPacker(a, layout, typicalN, givenDepth, false).write(activation, bias, arena, beforeFill);
     }
 
     /**
@@ -120,10 +127,7 @@ final class SpmmPacker {
      */
     static MemorySegment packForDevice(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
             Consumer<MemorySegment> beforeFill) {
-        SpmmPacker packer = new SpmmPacker(a, layout, PANEL, Math.max(1, a.cols()), true);
-        packer.countVirtualRows();
-        packer.chooseBlocks();
-        return packer.write(activation, bias, arena, beforeFill);
+        return new SpmmPacker(a, layout, PANEL, Math.max(1, a.cols()), true).write(activation, bias, arena, beforeFill);
     }
 
     /**
@@ -132,37 +136,43 @@ final class SpmmPacker {
      * @param values one for each stored element, in the order of the CSR matrix
      */
     static void update(MemorySegment packed, MemorySegment values) {
+        int rows = (int) SpmmFormat.field(packed, SpmmFormat.VIRTUAL_ROWS);
         long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
-        long rows = SpmmFormat.field(packed, SpmmFormat.VIRTUAL_ROWS);
-        long startsAt = SpmmFormat.field(packed, SpmmFormat.GROUP_STARTS);
         long valuesAt = SpmmFormat.field(packed, SpmmFormat.VALUES);
-        long next = 0;
-        long columnsAt = SpmmFormat.field(packed, SpmmFormat.COLUMNS);
-        long group = SpmmFormat.field(packed, SpmmFormat.GROUP);
-        long groups = Math.ceilDiv(rows, group);
         long depth = SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH);
-        // A virtual row's entries are in column order in both forms; here they lie block by block.
-        for (long v = 0; v < rows; v++) {
-            for (long block = 0; block < blocks; block++) {
-                long at = startsAt + Long.BYTES * (block * (groups + 1) + v / group);
-                long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
-                for (long p = packed.get(ValueLayout.JAVA_LONG, at) + v % group; p < end; p += group) {
-                    if (packed.get(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * p) == depth) {
-                        break;
+        int group = (int) SpmmFormat.field(packed, SpmmFormat.GROUP);
+        int groups = Math.ceilDiv(rows, group);
+        // An entry's place in the CSR matrix follows from the entries of all virtual rows before its own.
+        long[] next = new long[groups * group + 1];
+        long startsAt = SpmmFormat.field(packed, SpmmFormat.GROUP_STARTS);
+        for (boolean counts : new boolean[] {true, false}) {
+            for (int member = 0; member < groups * group; member++) {
+                int v = group == 1 ? member : SpmmFormat.place(packed, member / group, member % group);
+                for (long block = 0; block < blocks; block++) {
+                    long at = startsAt + Long.BYTES * (block * (groups + 1) + member / group);
+                    long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
+                    for (long p = packed.get(ValueLayout.JAVA_LONG, at) + member % group; p < end; p += group) {
+                        if (SpmmFormat.column(packed, group > 1, p) == depth) {
+                            break;
+                        }
+                        if (counts) {
+                            next[v + 1]++;
+                        } else {
+                            packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * p,
+                                values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next[v]++));
+                        }
                     }
-                    packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * p,
-                        values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next++));
                 }
+            }
+            for (int v = 0; v < rows && counts; v++) {
+                next[v + 1] += next[v];
             }
         }
     }
 
     /** The columns of A in a block that {@link #pack} would choose by itself. */
     static int estimatedDepth(CsrMatrix a, Layout layout, int typicalN) {
-        SpmmPacker packer = new SpmmPacker(a, layout, typicalN, 0);
-        packer.countVirtualRows();
-        packer.chooseBlocks();
-        return (int) Math.max(1, packer.blockDepth);
+        return (int) Math.max(1, new SpmmPacker(a, layout, typicalN, 0, false).blockDepth);
     }
 
     private long rowLength(int row) {
@@ -177,19 +187,32 @@ final class SpmmPacker {
         return Math.max(1, Math.ceilDiv(rowLength(row), segmentLimit));
     }
 
-    private void countVirtualRows() {
+    private void cutRows() {
+        long count = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            count += segments(row);
+        }
+        if (count > Integer.MAX_VALUE - 2 * SpmmFormat.INTERLEAVED) {
+            throw new IllegalArgumentException(a + " has " + count + " work rows, more than "
+                + (Integer.MAX_VALUE - 2 * SpmmFormat.INTERLEAVED));
+        }
+        virtualRows = (int) count;
+        begins = new long[virtualRows + 1];
+        targets = new int[virtualRows];
+        int v = 0;
         for (int row = 0; row < a.rows(); row++) {
             long segments = segments(row);
-            virtualRows += segments;
-            if (segments > 1) {
-                splitCount++;
-                partialCount += segments;
+            splitCount += segments > 1 ? 1 : 0;
+            for (long segment = 0; segment < segments; segment++) {
+                begins[v] = offset(row) + rowLength(row) * segment / segments;
+                targets[v++] = segments > 1 ? ~partialCount++ : row;
             }
         }
-        if (virtualRows > Integer.MAX_VALUE - 8) {
-            throw new IllegalArgumentException(
-                a + " has " + virtualRows + " work rows, more than " + (Integer.MAX_VALUE - 8));
-        }
+        begins[v] = a.nnz();
+    }
+
+    private long length(int v) {
+        return begins[v + 1] - begins[v];
     }
 
     private void chooseBlocks() {
@@ -220,16 +243,53 @@ final class SpmmPacker {
         }
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
+    }
+
+    /** Whether rows are interleaved, and in what order; the passes and work items that this must not cross. */
+    private void chooseOrder() {
         entryCount = a.nnz();
-        if (narrow && tiling != SpmmFormat.NO_TILE) {
+        if (narrow && blockCount > 0 && tiling != SpmmFormat.NO_TILE
+                && blockDepth <= SpmmFormat.MAX_INTERLEAVED_DEPTH) {
             group = SpmmFormat.INTERLEAVED;
+            chooseWorkItems();
+            sortRows();
             entryCount = countEntries();
             if (entryCount <= MAX_PADDING * a.nnz()) {
                 // The padding reads a row of zeros, which only a tile has.
                 tiling = SpmmFormat.TILE;
-            } else {
-                group = 1;
-                entryCount = a.nnz();
+                return;
+            }
+            group = 1;
+            entryCount = a.nnz();
+        }
+        chooseWorkItems();
+    }
+
+    private void chooseWorkItems() {
+        long rows = group > 1 || blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
+        passRows = (int) Math.clamp((long) groups() * group, 1, rows);
+        chunks = chunkStarts();
+    }
+
+    /** Rows of a group take as long as its longest: those of a pass and a work item are grouped by length. */
+    private void sortRows() {
+        places = new int[groups() * group];
+        // Negative lengths, and below them the place in the window: what sorts first is longest.
+        long[] window = new long[passRows];
+        int begin = 0;
+        for (int chunk = 1; chunk < chunks.length; chunk++) {
+            int chunkEnd = chunk == chunks.length - 1 ? places.length : chunks[chunk];
+            while (begin < chunkEnd) {
+                int count = Math.min(chunkEnd, (begin / passRows + 1) * passRows) - begin;
+                for (int i = 0; i < count; i++) {
+                    int v = begin + i;
+                    window[i] = (v < virtualRows ? -length(v) : 0) * passRows + i;
+                }
+                Arrays.sort(window, 0, count);
+                for (int i = 0; i < count; i++) {
+                    places[begin + i] = begin + Math.floorMod(window[i], passRows);
+                }
+                begin += count;
             }
         }
     }
@@ -242,22 +302,21 @@ final class SpmmPacker {
     }
 
     private MemorySegment write(int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {
-        long[] chunks = chunkStarts();
+        chooseOrder();
         Cursor cursor = new Cursor(SpmmFormat.HEADER_BYTES);
         long biasAt = bias == null ? 0 : cursor.table(a.rows(), Float.BYTES);
         long chunksAt = cursor.table(chunks.length, Long.BYTES);
         long targetsAt = cursor.table(virtualRows, Integer.BYTES);
         long splitsAt = cursor.table(2L * splitCount + 2, Integer.BYTES);
         startsAt = cursor.table(blockCount * (groups() + 1), Long.BYTES);
-        columnsAt = cursor.table(entryCount, Integer.BYTES);
+        long placesAt = group == 1 ? 0 : cursor.table(places.length, Integer.BYTES);
+        columnsAt = cursor.table(entryCount, group == 1 ? Integer.BYTES : Short.BYTES);
         valuesAt = cursor.table(entryCount, Float.BYTES);
         long orderAt = forDevice ? cursor.table(virtualRows, Integer.BYTES) : 0;
         long bytes = cursor.position + SpmmFormat.TAIL;
 
         MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
         beforeFill.accept(packed);
-        long passRows = narrow || blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
-        passRows = Math.clamp(groups() * group, 1, passRows);
         long tileRows = tiling == SpmmFormat.NO_TILE ? 0 : group > 1 ? blockDepth + 1 : blockDepth;
         set(packed, SpmmFormat.MAGIC, SpmmFormat.MAGIC_VALUE);
         set(packed, SpmmFormat.BYTES, bytes);
@@ -285,14 +344,21 @@ final class SpmmPacker {
         set(packed, SpmmFormat.TARGETS, targetsAt);
         set(packed, SpmmFormat.SPLITS, splitsAt);
         set(packed, SpmmFormat.GROUP_STARTS, startsAt);
+        set(packed, SpmmFormat.PLACES, placesAt);
         set(packed, SpmmFormat.COLUMNS, columnsAt);
         set(packed, SpmmFormat.VALUES, valuesAt);
         set(packed, SpmmFormat.ORDER, orderAt);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
-        MemorySegment.copy(chunks, 0, packed, ValueLayout.JAVA_LONG, chunksAt, chunks.length);
-        writeTargets(packed, targetsAt, splitsAt);
+        for (int chunk = 0; chunk < chunks.length; chunk++) {
+            set(packed, chunksAt + (long) Long.BYTES * chunk, chunks[chunk]);
+        }
+        MemorySegment.copy(targets, 0, packed, ValueLayout.JAVA_INT, targetsAt, virtualRows);
+        if (group > 1) {
+            MemorySegment.copy(places, 0, packed, ValueLayout.JAVA_INT, placesAt, places.length);
+        }
+        writeSplits(packed, splitsAt);
         if (forDevice) {
             writeOrder(packed, orderAt);
         }
@@ -307,103 +373,73 @@ final class SpmmPacker {
     }
 
     /** Collects virtual rows so that none but a single group costs more than its share. */
-    private long[] chunkStarts() {
-        long total = a.nnz() + ROW_COST * virtualRows;
-        long limit = Math.max(1, total / MAX_SHARE);
-        long[] starts = new long[2 * MAX_SHARE + 2];
+    private int[] chunkStarts() {
+        long limit = Math.max(1, (a.nnz() + (long) ROW_COST * virtualRows) / MAX_SHARE);
+        int[] starts = new int[2 * MAX_SHARE + 2];
         int count = 0;
         long chunkCost = 0;
-        long groupCost = 0;
-        long groupStart = 0;
-        long v = 0;
-        for (int row = 0; row < a.rows(); row++) {
-            long segments = segments(row);
-            for (long s = 0; s < segments; s++) {
-                groupCost += segmentEnd(row, s, segments) - segmentBegin(row, s, segments) + ROW_COST;
-                v++;
-                if (v % group != 0 && v < virtualRows) {
-                    continue;
+        for (int v = 0; v < virtualRows; v += group) {
+            int end = Math.min(virtualRows, v + group);
+            long groupCost = begins[end] - begins[v] + (long) ROW_COST * (end - v);
+            if (chunkCost > 0 && chunkCost + groupCost > limit) {
+                if (count + 2 > starts.length) {
+                    starts = Arrays.copyOf(starts, starts.length * 2);
                 }
-                if (chunkCost > 0 && chunkCost + groupCost > limit) {
-                    if (count + 2 > starts.length) {
-                        starts = Arrays.copyOf(starts, starts.length * 2);
-                    }
-                    starts[++count] = groupStart;
-                    chunkCost = 0;
-                }
-                chunkCost += groupCost;
-                groupCost = 0;
-                groupStart = v;
+                starts[++count] = v;
+                chunkCost = 0;
             }
+            chunkCost += groupCost;
         }
-        if (v > 0) {
+        if (virtualRows > 0) {
             starts = count + 2 > starts.length ? Arrays.copyOf(starts, count + 2) : starts;
-            starts[++count] = v;
+            starts[++count] = virtualRows;
         }
         return Arrays.copyOf(starts, count + 1);
     }
 
-    private long segmentBegin(int row, long segment, long segments) {
-        return offset(row) + rowLength(row) * segment / segments;
-    }
-
-    private long segmentEnd(int row, long segment, long segments) {
-        return segmentBegin(row, segment + 1, segments);
-    }
-
-    private void writeTargets(MemorySegment packed, long targetsAt, long splitsAt) {
-        long v = 0;
+    private void writeSplits(MemorySegment packed, long splitsAt) {
         int slot = 0;
-        long split = splitsAt;
+        long at = splitsAt;
         for (int row = 0; row < a.rows(); row++) {
             long segments = segments(row);
-            if (segments == 1) {
-                packed.set(ValueLayout.JAVA_INT, targetsAt + Integer.BYTES * v++, row);
-                continue;
-            }
-            packed.set(ValueLayout.JAVA_INT, split, row);
-            packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
-            split += 2 * Integer.BYTES;
-            for (long s = 0; s < segments; s++) {
-                packed.set(ValueLayout.JAVA_INT, targetsAt + Integer.BYTES * v++, ~slot++);
+            if (segments > 1) {
+                packed.set(ValueLayout.JAVA_INT, at, row);
+                packed.set(ValueLayout.JAVA_INT, at + Integer.BYTES, slot);
+                at += 2 * Integer.BYTES;
+                slot += (int) segments;
             }
         }
-        packed.set(ValueLayout.JAVA_INT, split, a.rows());
-        packed.set(ValueLayout.JAVA_INT, split + Integer.BYTES, slot);
+        packed.set(ValueLayout.JAVA_INT, at, a.rows());
+        packed.set(ValueLayout.JAVA_INT, at + Integer.BYTES, slot);
     }
 
     /** Virtual rows by falling length, and by number where that is equal: counted, in linear time. */
     private void writeOrder(MemorySegment packed, long orderAt) {
-        int[] places = new int[(int) Math.min(segmentLimit, a.cols()) + 2];
-        forEachLength(length -> places[places.length - 1 - length]++);
-        for (int i = 1; i < places.length; i++) {
-            places[i] += places[i - 1];
+        int[] next = new int[(int) Math.min(segmentLimit, a.cols()) + 2];
+        for (int v = 0; v < virtualRows; v++) {
+            next[next.length - 1 - (int) length(v)]++;
         }
-        int[] number = {0};
-        forEachLength(length -> packed.set(ValueLayout.JAVA_INT,
-            orderAt + (long) Integer.BYTES * places[places.length - 2 - length]++, number[0]++));
-    }
-
-    private void forEachLength(IntConsumer action) {
-        for (int row = 0; row < a.rows(); row++) {
-            long segments = segments(row);
-            for (long s = 0; s < segments; s++) {
-                action.accept((int) (segmentEnd(row, s, segments) - segmentBegin(row, s, segments)));
-            }
+        for (int i = 1; i < next.length; i++) {
+            next[i] += next[i - 1];
+        }
+        for (int v = 0; v < virtualRows; v++) {
+            int place = next[next.length - 2 - (int) length(v)]++;
+            packed.set(ValueLayout.JAVA_INT, orderAt + (long) Integer.BYTES * place, v);
         }
     }
 
-    private long groups() {
+    private int groups() {
         return Math.ceilDiv(virtualRows, group);
     }
 
     /** Entries, padding included, when rows come in groups. */
     private long countEntries() {
-        Groups all = new Groups();
+        Group members = new Group();
         long count = 0;
-        while (all.next()) {
+        for (int g = 0; g < groups(); g++) {
+            members.visit(g);
             for (int block = 0; block < blockCount; block++) {
-                count += group * all.longest(block);
+                count += group * members.longest(block);
             }
         }
         return count;
@@ -411,11 +447,12 @@ final class SpmmPacker {
 
     /** Two visits of every group: the lengths of its blocks make the table of starts, which say where entries go. */
     private void writeEntries(MemorySegment packed) {
-        long stride = groups() + 1;
-        Groups all = new Groups();
-        for (long g = 0; all.next(); g++) {
+        long stride = groups() + 1L;
+        Group members = new Group();
+        for (int g = 0; g < groups(); g++) {
+            members.visit(g);
             for (int block = 0; block < blockCount; block++) {
-                set(packed, startsAt + Long.BYTES * (block * stride + g), group * all.longest(block));
+                set(packed, startsAt + Long.BYTES * (block * stride + g), group * members.longest(block));
             }
         }
         long sum = 0;
@@ -424,15 +461,15 @@ final class SpmmPacker {
             set(packed, at, sum);
             sum += count;
         }
-        all = new Groups();
-        for (long g = 0; all.next(); g++) {
+        for (int g = 0; g < groups(); g++) {
+            members.visit(g);
             for (int member = 0; member < group; member++) {
-                long p = all.begin[member];
+                long p = members.begin[member];
                 for (int block = 0; block < blockCount; block++) {
                     long at = startsAt + Long.BYTES * (block * stride + g);
                     long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
                     long to = packed.get(ValueLayout.JAVA_LONG, at) + member;
-                    long limit = p + all.counts[member][block];
+                    long limit = p + members.counts[member][block];
                     for (; p < limit; p++, to += group) {
                         setEntry(packed, to, (int) (column(p) - block * blockDepth), value(p));
                     }
@@ -444,39 +481,27 @@ final class SpmmPacker {
         }
     }
 
-    /** The virtual rows, so many at a time, and how their nonzeros fall into blocks. */
-    private final class Groups {
+    /** The members of a group, and how their nonzeros fall into blocks; those beyond the last row are empty. */
+    private final class Group {
         private final long[] begin = new long[group];
         private final int[][] counts = new int[group][(int) blockCount];
-        private int row;
-        private long segment;
 
-        /** Goes on to the next group; those of its rows that are beyond the last are empty. */
-        boolean next() {
-            if (row == a.rows()) {
-                return false;
-            }
+        void visit(int g) {
             for (int member = 0; member < group; member++) {
                 Arrays.fill(counts[member], 0);
-                if (row == a.rows()) {
+                int v = group == 1 ? g : places[g * group + member];
+                if (v >= virtualRows) {
                     continue;
                 }
-                long segments = segments(row);
-                begin[member] = segmentBegin(row, segment, segments);
-                long end = segmentEnd(row, segment, segments);
+                begin[member] = begins[v];
                 if (blockCount == 1) {
-                    counts[member][0] = (int) (end - begin[member]);
-                } else {
-                    for (long p = begin[member]; p < end; p++) {
-                        counts[member][(int) (column(p) / blockDepth)]++;
-                    }
+                    counts[member][0] = (int) length(v);
+                    continue;
                 }
-                if (++segment == segments) {
-                    row++;
-                    segment = 0;
+                for (long p = begins[v]; p < begins[v + 1]; p++) {
+                    counts[member][(int) (column(p) / blockDepth)]++;
                 }
             }
-            return true;
         }
 
         long longest(int block) {
@@ -497,7 +522,11 @@ final class SpmmPacker {
     }
 
     private void setEntry(MemorySegment packed, long entry, int column, float value) {
-        packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * entry, column);
+        if (group == 1) {
+            packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * entry, column);
+        } else {
+            packed.set(ValueLayout.JAVA_SHORT, columnsAt + Short.BYTES * entry, (short) column);
+        }
         packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * entry, value);
     }
 

@@ -22,7 +22,7 @@ class SpmmPackerTest {
 
     /** A row's own cost in nonzeros, as the packer counts it. */
     private static final long ROW_COST = 8;
-    /** Products of so many columns read rows one after the other, and four in turns. */
+    /** Products of so many columns read rows one after the other, and eight in turns. */
     private static final int WIDE = 128;
     private static final int NARROW = 8;
 
@@ -56,14 +56,15 @@ class SpmmPackerTest {
             assertThat(depth * (blocks - 1)).isLessThan(a.cols());
         }
         int[] rowOf = rowOfVirtualRow(packed, a.rows());
+        int[] members = members(packed);
         float[] dense = new float[a.rows() * a.cols()];
         Arrays.fill(dense, Float.NaN);
         long entries = 0;
         for (long block = 0; block < blocks; block++) {
             for (int v = 0; v < rows; v++) {
                 int last = -1;
-                for (long p : entriesOf(packed, block, v)) {
-                    int column = packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p);
+                for (long p : entriesOf(packed, block, members[v])) {
+                    int column = SpmmFormat.column(packed, field(packed, SpmmFormat.GROUP) > 1, p);
                     assertThat(column).isGreaterThan(last).isLessThan((int) depth);
                     last = column;
                     int where = (int) (rowOf[v] * (long) a.cols() + block * depth + column);
@@ -84,19 +85,50 @@ class SpmmPackerTest {
         }
     }
 
-    /** Where a virtual row has its entries of a block, padding left out. */
-    private static long[] entriesOf(MemorySegment packed, long block, int v) {
+    /** Which member of all groups each virtual row is; none is twice, nor beyond its work item and pass. */
+    private static int[] members(MemorySegment packed) {
+        int rows = (int) field(packed, SpmmFormat.VIRTUAL_ROWS);
+        int group = (int) field(packed, SpmmFormat.GROUP);
+        if (group == 1) {
+            return IntStream.range(0, rows).toArray();
+        }
+        int[] members = new int[Math.ceilDiv(rows, group) * group];
+        Arrays.fill(members, -1);
+        for (int member = 0; member < members.length; member++) {
+            int v = SpmmFormat.place(packed, member / group, member % group);
+            assertThat(members[v]).isEqualTo(-1);
+            members[v] = member;
+            assertThat(windowOf(packed, v)).isEqualTo(windowOf(packed, member));
+        }
+        return members;
+    }
+
+    /** The first virtual row of the pass and work item that virtual row v belongs to. */
+    private static long windowOf(MemorySegment packed, int v) {
+        long chunk = field(packed, SpmmFormat.CHUNK_COUNT) - 1;
+        while (packed.get(ValueLayout.JAVA_LONG, field(packed, SpmmFormat.CHUNK_STARTS) + 8 * chunk) > v) {
+            chunk--;
+        }
+        long begin = packed.get(ValueLayout.JAVA_LONG, field(packed, SpmmFormat.CHUNK_STARTS) + 8 * chunk);
+        long passRows = field(packed, SpmmFormat.PASS_ROWS);
+        assertThat(begin % field(packed, SpmmFormat.GROUP)).isZero();
+        assertThat(passRows % field(packed, SpmmFormat.GROUP)).isZero();
+        return Math.max(begin, v / passRows * passRows);
+    }
+
+    /** Where a member of all groups has its entries of a block, padding left out. */
+    private static long[] entriesOf(MemorySegment packed, long block, int member) {
         long group = field(packed, SpmmFormat.GROUP);
         long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
-        long at = field(packed, SpmmFormat.GROUP_STARTS) + 8 * (block * (groups + 1) + v / group);
+        long at = field(packed, SpmmFormat.GROUP_STARTS) + 8 * (block * (groups + 1) + member / group);
         long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
         long begin = packed.get(ValueLayout.JAVA_LONG, at);
         long end = packed.get(ValueLayout.JAVA_LONG, at + 8);
         assertThat((end - begin) % group).isZero();
         LongStream.Builder own = LongStream.builder();
         boolean padded = false;
-        for (long p = begin + v % group; p < end; p += group) {
-            if (packed.get(ValueLayout.JAVA_INT, field(packed, SpmmFormat.COLUMNS) + 4 * p) == depth) {
+        for (long p = begin + member % group; p < end; p += group) {
+            if (SpmmFormat.column(packed, group > 1, p) == depth) {
                 assertThat(group).isGreaterThan(1);
                 assertThat(packed.get(ValueLayout.JAVA_FLOAT, field(packed, SpmmFormat.VALUES) + 4 * p)).isZero();
                 padded = true;
@@ -145,6 +177,7 @@ class SpmmPackerTest {
         CsrMatrix oneDenseRow = CsrMatrix.fromArrays(3, wide, new int[] {0, 1, wide + 1, wide + 2},
             IntStream.concat(IntStream.of(5), IntStream.concat(IntStream.range(0, wide), IntStream.of(7)))
                 .toArray(), new float[wide + 2]);
+        // Large enough that eight rows are less than a sixty-fourth.
         for (CsrMatrix a : new CsrMatrix[] {oneDenseRow, SpmmCase.uniform(1, 2000, 700, 0.1)}) {
             noWorkItemHoldsMoreThanASixtyFourth(a, WIDE);
             noWorkItemHoldsMoreThanASixtyFourth(a, NARROW);
@@ -158,6 +191,7 @@ class SpmmPackerTest {
             long starts = field(packed, SpmmFormat.CHUNK_STARTS);
             long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
             long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
+            int[] members = members(packed);
             long total = 0;
             for (long chunk = 0; chunk < chunks; chunk++) {
                 long from = packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunk);
@@ -166,7 +200,7 @@ class SpmmPackerTest {
                 long nonzeros = 0;
                 for (long block = 0; block < blocks; block++) {
                     for (long v = from; v < to; v++) {
-                        nonzeros += entriesOf(packed, block, (int) v).length;
+                        nonzeros += entriesOf(packed, block, members[(int) v]).length;
                     }
                 }
                 long cost = nonzeros + ROW_COST * (to - from);

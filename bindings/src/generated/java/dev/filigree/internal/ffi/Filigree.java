@@ -40,10 +40,10 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_SPMM_PANEL() {
         return FILIGREE_SPMM_PANEL;
     }
-    private static final int FILIGREE_SPMM_INTERLEAVED = (int)4L;
+    private static final int FILIGREE_SPMM_INTERLEAVED = (int)8L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_SPMM_INTERLEAVED 4
+     * #define FILIGREE_SPMM_INTERLEAVED 8
      * }
      */
     public static int FILIGREE_SPMM_INTERLEAVED() {

@@ -37,6 +37,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t targets;
  *     int64_t splits;
  *     int64_t group_starts;
+ *     int64_t places;
  *     int64_t columns;
  *     int64_t values;
  *     int64_t order;
@@ -72,6 +73,7 @@ public class filigree_spmm_packed {
         Filigree.C_LONG.withName("targets"),
         Filigree.C_LONG.withName("splits"),
         Filigree.C_LONG.withName("group_starts"),
+        Filigree.C_LONG.withName("places"),
         Filigree.C_LONG.withName("columns"),
         Filigree.C_LONG.withName("values"),
         Filigree.C_LONG.withName("order")
@@ -1050,6 +1052,50 @@ public class filigree_spmm_packed {
      */
     public static void group_starts(MemorySegment struct, long fieldValue) {
         struct.set(group_starts$LAYOUT, group_starts$OFFSET, fieldValue);
+    }
+
+    private static final OfLong places$LAYOUT = (OfLong)$LAYOUT.select(groupElement("places"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t places
+     * }
+     */
+    public static final OfLong places$layout() {
+        return places$LAYOUT;
+    }
+
+    private static final long places$OFFSET = $LAYOUT.byteOffset(groupElement("places"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t places
+     * }
+     */
+    public static final long places$offset() {
+        return places$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t places
+     * }
+     */
+    public static long places(MemorySegment struct) {
+        return struct.get(places$LAYOUT, places$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t places
+     * }
+     */
+    public static void places(MemorySegment struct, long fieldValue) {
+        struct.set(places$LAYOUT, places$OFFSET, fieldValue);
     }
 
     private static final OfLong columns$LAYOUT = (OfLong)$LAYOUT.select(groupElement("columns"));

@@ -21,10 +21,9 @@ import jdk.incubator.vector.FloatVector;
  * stream by, each a broadcast and one multiply-add a vector of B's row.
  *
  * <p>Eight accumulators: two multiply-adds a clock at a latency of four keep eight sums in flight, and with the
- * broadcast they fit the sixteen registers that machines without AVX-512 have. A panel too narrow for eight takes
- * several rows at a time where they are packed in turns. A nonzero of a full panel is fourteen instructions at 256 bits,
- * eight of them multiply-adds that read B's row from the first-level cache: 60 GFLOP/s measured where registers alone
- * reach 100.
+ * broadcast they fit the sixteen registers that machines without AVX-512 have. Where rows are interleaved, several
+ * of them have one accumulator each. A nonzero of a full panel is fourteen instructions at 256 bits, eight of them
+ * multiply-adds that read B's row from the first-level cache: 60 GFLOP/s measured where registers alone reach 100.
  *
  * <p>C2 stops inlining ordinary methods into a method that has grown by some tens of Vector API calls and segment
  * reads, which themselves are exempt; and every vector that crosses a call is boxed. So each method here that holds
@@ -48,17 +47,19 @@ final class SpmmVector extends SpmmWalk {
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     /** Without the alignment check of the plain layouts. */
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
     /** One column, then 1, 2, 4 and 8 vectors of columns. Elements of arrays are no constants: see above. */
     private static final MethodHandle[] ACCUMULATE = {sumHandle("accumulateColumn"), sumHandle("accumulate1"),
         sumHandle("accumulate2"), sumHandle("accumulate4"), sumHandle("accumulate8")};
-    /** The same for four rows in turns, as far as registers reach: a wider panel takes them piece by piece. */
-    private static final MethodHandle[] ACCUMULATE_TURNS = {sumHandle("accumulateColumnTurns"),
-        sumHandle("accumulate1Turns"), sumHandle("accumulate2Turns")};
+    /** The same for eight interleaved rows: one column, then one vector of them. */
+    private static final MethodHandle[] ACCUMULATE_GROUPS = {groupHandle("accumulateColumnGroups"),
+        groupHandle("accumulateGroups")};
     /** C2 compiles a method once it has been called hundreds of times; until then a vector costs a hundredfold. */
     private static final int ROWS_PER_CALL = 16;
+    private static final int GROUPS_PER_CALL = 2;
 
     /** What the first block of a row starts from. */
     private static final MemorySegment ZEROS =
@@ -70,6 +71,11 @@ final class SpmmVector extends SpmmWalk {
     private static MethodHandle sumHandle(String method) {
         return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, long.class, int.class,
             long.class, long.class, long.class, long.class, long.class);
+    }
+
+    private static MethodHandle groupHandle(String method) {
+        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class, long.class, long.class,
+            int.class, long.class, long.class, long.class, long.class, long.class);
     }
 
     @Override
@@ -91,12 +97,37 @@ final class SpmmVector extends SpmmWalk {
     }
 
     @Override
-    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int groups,
-            boolean interleaved, MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh) {
-        long acc = scratch.address() + accAt;
+    protected void accumulate(MemorySegment packed, long columnsAt, long valuesAt, long startsAt, int rows,
+            MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh) {
         long at = packed.address();
-        sum(at + columnsAt, at + valuesAt, at + startsAt, groups, interleaved, scratch.address() + tileAt, padded,
-            fresh ? ZEROS.address() : acc, fresh ? 0 : (long) Float.BYTES * padded, acc);
+        long acc = scratch.address() + accAt;
+        long pitch = (long) Float.BYTES * padded;
+        sum(at + columnsAt, at + valuesAt, at + startsAt, rows, scratch.address() + tileAt, padded,
+            fresh ? ZEROS.address() : acc, fresh ? 0 : pitch, acc);
+    }
+
+    @Override
+    protected void accumulateInterleaved(MemorySegment packed, long startsAt, long placesAt, int groups,
+            MemorySegment scratch, long tileAt, int padded, long accAt, boolean fresh) {
+        long at = packed.address();
+        long columns = at + SpmmFormat.field(packed, SpmmFormat.COLUMNS);
+        long values = at + SpmmFormat.field(packed, SpmmFormat.VALUES);
+        long tile = scratch.address() + tileAt;
+        long acc = scratch.address() + accAt;
+        long pitch = (long) Float.BYTES * padded;
+        long from = fresh ? ZEROS.address() : acc;
+        MethodHandle kernel = ACCUMULATE_GROUPS[padded == 1 ? 0 : 1];
+        try {
+            for (long done = 0; done < pitch; done += STEP) {
+                for (int group = 0; group < groups; group += GROUPS_PER_CALL) {
+                    kernel.invokeExact(columns, values, at + startsAt + 8L * group,
+                        at + placesAt + 4L * INTERLEAVED * group, Math.min(GROUPS_PER_CALL, groups - group),
+                        tile + done, pitch, from + done, fresh ? 0 : pitch, acc + done);
+                }
+            }
+        } catch (Throwable t) {
+            throw CallBarrier.unexpected(t);
+        }
     }
 
     @Override
@@ -106,26 +137,24 @@ final class SpmmVector extends SpmmWalk {
     }
 
     /**
-     * For each row of {@code groups} groups, to[0, padded) = from[0, padded) + sum of value * tile row; all by address.
-     * A group's entries are starts[group] up to starts[group + 1].
+     * For each of {@code rows} rows, to[0, padded) = from[0, padded) + sum of value * tile row; all by address. A row's
+     * entries are starts[row] up to starts[row + 1].
      */
-    private static void sum(long columns, long values, long starts, int groups, boolean interleaved, long tile,
-            int padded, long from, long fromPitch, long to) {
-        MethodHandle[] kernels = interleaved ? ACCUMULATE_TURNS : ACCUMULATE;
-        int members = interleaved ? INTERLEAVED : 1;
+    private static void sum(long columns, long values, long starts, int rows, long tile, int padded, long from,
+            long fromPitch, long to) {
         long pitch = (long) Float.BYTES * padded;
         try {
             if (padded == 1) {
-                sum(kernels[0], columns, values, starts, groups, members, tile, pitch, from, fromPitch, to);
+                sum(ACCUMULATE[0], columns, values, starts, rows, tile, pitch, from, fromPitch, to);
                 return;
             }
             int left = padded / LENGTH;
             long done = 0;
-            for (int i = kernels.length - 1; i > 0; i--) {
+            for (int i = ACCUMULATE.length - 1; i > 0; i--) {
                 int vectors = 1 << (i - 1);
                 for (; left >= vectors; left -= vectors, done += vectors * STEP) {
-                    sum(kernels[i], columns, values, starts, groups, members, tile + done, pitch, from + done,
-                        fromPitch, to + done);
+                    sum(ACCUMULATE[i], columns, values, starts, rows, tile + done, pitch, from + done, fromPitch,
+                        to + done);
                 }
             }
         } catch (Throwable t) {
@@ -134,12 +163,10 @@ final class SpmmVector extends SpmmWalk {
     }
 
     /** The columns of one kernel, in calls of so few rows that the first calls, before C2 compiles it, stay short. */
-    private static void sum(MethodHandle kernel, long columns, long values, long starts, int groups, int members,
-            long tile, long pitch, long from, long fromPitch, long to) throws Throwable {
-        int step = ROWS_PER_CALL / members;
-        for (int group = 0; group < groups; group += step) {
-            long row = (long) group * members;
-            kernel.invokeExact(columns, values, starts + 8L * group, Math.min(step, groups - group), tile, pitch,
+    private static void sum(MethodHandle kernel, long columns, long values, long starts, int rows, long tile,
+            long pitch, long from, long fromPitch, long to) throws Throwable {
+        for (int row = 0; row < rows; row += ROWS_PER_CALL) {
+            kernel.invokeExact(columns, values, starts + 8L * row, Math.min(ROWS_PER_CALL, rows - row), tile, pitch,
                 from + row * fromPitch, fromPitch, to + row * pitch);
         }
     }
@@ -267,106 +294,49 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** Two vectors of columns, four rows at a time. */
-    private static void accumulate2Turns(long columns, long values, long starts, int groups, long tile, long pitch,
-            long from, long fromPitch, long to) {
+    /**
+     * One vector of columns of groups of eight rows; {@code from} and {@code to} as if of the matrix's first row. Four
+     * rows at a time: eight are more than C2 inlines.
+     */
+    private static void accumulateGroups(long columns, long values, long starts, long places, int groups, long tile,
+            long pitch, long from, long fromPitch, long to) {
         long base = tile & USER_SPACE;
         int shift = Long.numberOfTrailingZeros(pitch);
-        for (int group = 0; group < groups; group++) {
-            long start = (starts + 8L * group) & USER_SPACE;
+        for (int half = 0; half < 2 * groups; half++) {
+            long start = (starts + 8L * (half >> 1)) & USER_SPACE;
             long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long columnsAt = (columns + 4 * begin) & USER_SPACE;
-            long valuesAt = (values + 4 * begin) & USER_SPACE;
-            long row = (long) INTERLEAVED * group;
-            long at = (from + row * fromPitch) & USER_SPACE;
-            FloatVector a0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            FloatVector a1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
-            at = (from + (row + 1) * fromPitch) & USER_SPACE;
-            FloatVector b0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            FloatVector b1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
-            at = (from + (row + 2) * fromPitch) & USER_SPACE;
-            FloatVector c0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            FloatVector c1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
-            at = (from + (row + 3) * fromPitch) & USER_SPACE;
-            FloatVector d0 = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            FloatVector d1 = FloatVector.fromMemorySegment(F32, ALL, at + STEP, ORDER);
+            long first = begin + 4 * (half & 1);
+            long columnsAt = (columns + 2 * first) & USER_SPACE;
+            long valuesAt = (values + 4 * first) & USER_SPACE;
+            long place = (places + 16L * half) & USER_SPACE;
+            long r0 = ALL.get(INT, place);
+            long r1 = ALL.get(INT, place + 4);
+            long r2 = ALL.get(INT, place + 8);
+            long r3 = ALL.get(INT, place + 12);
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, (from + r0 * fromPitch) & USER_SPACE, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, (from + r1 * fromPitch) & USER_SPACE, ORDER);
+            FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, (from + r2 * fromPitch) & USER_SPACE, ORDER);
+            FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, (from + r3 * fromPitch) & USER_SPACE, ORDER);
             for (int p = 0; p < count; p += INTERLEAVED) {
-                long next = 4L * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
-                long x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next)) << shift) & USER_SPACE);
-                a0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), a0);
-                a1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), a1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 4));
-                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4)) << shift) & USER_SPACE);
-                b0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), b0);
-                b1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), b1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 8));
-                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8)) << shift) & USER_SPACE);
-                c0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), c0);
-                c1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), c1);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 12));
-                x = base + ((Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12)) << shift) & USER_SPACE);
-                d0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), d0);
-                d1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x + STEP, ORDER), d1);
+                long next = p & Integer.MAX_VALUE;
+                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + 4 * next));
+                long x = base + (((ALL.get(SHORT, columnsAt + 2 * next) & 0xffffL) << shift) & USER_SPACE);
+                s0 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), s0);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + 4 * next + 4));
+                x = base + (((ALL.get(SHORT, columnsAt + 2 * next + 2) & 0xffffL) << shift) & USER_SPACE);
+                s1 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), s1);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + 4 * next + 8));
+                x = base + (((ALL.get(SHORT, columnsAt + 2 * next + 4) & 0xffffL) << shift) & USER_SPACE);
+                s2 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), s2);
+                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + 4 * next + 12));
+                x = base + (((ALL.get(SHORT, columnsAt + 2 * next + 6) & 0xffffL) << shift) & USER_SPACE);
+                s3 = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), s3);
             }
-            at = (to + row * pitch) & USER_SPACE;
-            a0.intoMemorySegment(ALL, at, ORDER);
-            a1.intoMemorySegment(ALL, at + STEP, ORDER);
-            at = (to + (row + 1) * pitch) & USER_SPACE;
-            b0.intoMemorySegment(ALL, at, ORDER);
-            b1.intoMemorySegment(ALL, at + STEP, ORDER);
-            at = (to + (row + 2) * pitch) & USER_SPACE;
-            c0.intoMemorySegment(ALL, at, ORDER);
-            c1.intoMemorySegment(ALL, at + STEP, ORDER);
-            at = (to + (row + 3) * pitch) & USER_SPACE;
-            d0.intoMemorySegment(ALL, at, ORDER);
-            d1.intoMemorySegment(ALL, at + STEP, ORDER);
-        }
-    }
-
-    /** One vector of columns, four rows at a time. */
-    private static void accumulate1Turns(long columns, long values, long starts, int groups, long tile, long pitch,
-            long from, long fromPitch, long to) {
-        long base = tile & USER_SPACE;
-        for (int group = 0; group < groups; group++) {
-            long start = (starts + 8L * group) & USER_SPACE;
-            long begin = ALL.get(LONG, start);
-            int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long columnsAt = (columns + 4 * begin) & USER_SPACE;
-            long valuesAt = (values + 4 * begin) & USER_SPACE;
-            long row = (long) INTERLEAVED * group;
-            long at = (from + row * fromPitch) & USER_SPACE;
-            FloatVector a = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 1) * fromPitch) & USER_SPACE;
-            FloatVector b = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 2) * fromPitch) & USER_SPACE;
-            FloatVector c = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            at = (from + (row + 3) * fromPitch) & USER_SPACE;
-            FloatVector d = FloatVector.fromMemorySegment(F32, ALL, at, ORDER);
-            for (int p = 0; p < count; p += INTERLEAVED) {
-                long next = 4L * (p & Integer.MAX_VALUE);
-                FloatVector value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next));
-                long x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next));
-                a = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), a);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 4));
-                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4));
-                b = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), b);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 8));
-                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8));
-                c = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), c);
-                value = FloatVector.broadcast(F32, ALL.get(FLOAT, valuesAt + next + 12));
-                x = base + STEP * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12));
-                d = value.fma(FloatVector.fromMemorySegment(F32, ALL, x, ORDER), d);
-            }
-            at = (to + row * pitch) & USER_SPACE;
-            a.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 1) * pitch) & USER_SPACE;
-            b.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 2) * pitch) & USER_SPACE;
-            c.intoMemorySegment(ALL, at, ORDER);
-            at = (to + (row + 3) * pitch) & USER_SPACE;
-            d.intoMemorySegment(ALL, at, ORDER);
+            s0.intoMemorySegment(ALL, (to + r0 * pitch) & USER_SPACE, ORDER);
+            s1.intoMemorySegment(ALL, (to + r1 * pitch) & USER_SPACE, ORDER);
+            s2.intoMemorySegment(ALL, (to + r2 * pitch) & USER_SPACE, ORDER);
+            s3.intoMemorySegment(ALL, (to + r3 * pitch) & USER_SPACE, ORDER);
         }
     }
 
@@ -390,37 +360,60 @@ final class SpmmVector extends SpmmWalk {
         }
     }
 
-    /** One column, four rows at a time. */
-    private static void accumulateColumnTurns(long columns, long values, long starts, int groups, long tile, long pitch,
-            long from, long fromPitch, long to) {
+    /** One column of groups of eight rows; {@code from} and {@code to} as if of the matrix's first row. */
+    private static void accumulateColumnGroups(long columns, long values, long starts, long places, int groups,
+            long tile, long pitch, long from, long fromPitch, long to) {
         long base = tile & USER_SPACE;
         for (int group = 0; group < groups; group++) {
             long start = (starts + 8L * group) & USER_SPACE;
             long begin = ALL.get(LONG, start);
             int count = (int) (ALL.get(LONG, start + 8) - begin);
-            long columnsAt = (columns + 4 * begin) & USER_SPACE;
+            long columnsAt = (columns + 2 * begin) & USER_SPACE;
             long valuesAt = (values + 4 * begin) & USER_SPACE;
-            long row = (long) INTERLEAVED * group;
-            float a = ALL.get(FLOAT, (from + row * fromPitch) & USER_SPACE);
-            float b = ALL.get(FLOAT, (from + (row + 1) * fromPitch) & USER_SPACE);
-            float c = ALL.get(FLOAT, (from + (row + 2) * fromPitch) & USER_SPACE);
-            float d = ALL.get(FLOAT, (from + (row + 3) * fromPitch) & USER_SPACE);
+            long place = (places + 4L * INTERLEAVED * group) & USER_SPACE;
+            long r0 = ALL.get(INT, place);
+            long r1 = ALL.get(INT, place + 4);
+            long r2 = ALL.get(INT, place + 8);
+            long r3 = ALL.get(INT, place + 12);
+            long r4 = ALL.get(INT, place + 16);
+            long r5 = ALL.get(INT, place + 20);
+            long r6 = ALL.get(INT, place + 24);
+            long r7 = ALL.get(INT, place + 28);
+            float s0 = ALL.get(FLOAT, (from + r0 * fromPitch) & USER_SPACE);
+            float s1 = ALL.get(FLOAT, (from + r1 * fromPitch) & USER_SPACE);
+            float s2 = ALL.get(FLOAT, (from + r2 * fromPitch) & USER_SPACE);
+            float s3 = ALL.get(FLOAT, (from + r3 * fromPitch) & USER_SPACE);
+            float s4 = ALL.get(FLOAT, (from + r4 * fromPitch) & USER_SPACE);
+            float s5 = ALL.get(FLOAT, (from + r5 * fromPitch) & USER_SPACE);
+            float s6 = ALL.get(FLOAT, (from + r6 * fromPitch) & USER_SPACE);
+            float s7 = ALL.get(FLOAT, (from + r7 * fromPitch) & USER_SPACE);
             for (int p = 0; p < count; p += INTERLEAVED) {
-                long next = 4L * (p & Integer.MAX_VALUE);
-                float x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next)));
-                a = Math.fma(ALL.get(FLOAT, valuesAt + next), x, a);
-                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 4)));
-                b = Math.fma(ALL.get(FLOAT, valuesAt + next + 4), x, b);
-                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 8)));
-                c = Math.fma(ALL.get(FLOAT, valuesAt + next + 8), x, c);
-                x = ALL.get(FLOAT, base + 4 * Integer.toUnsignedLong(ALL.get(INT, columnsAt + next + 12)));
-                d = Math.fma(ALL.get(FLOAT, valuesAt + next + 12), x, d);
+                long next = p & Integer.MAX_VALUE;
+                float x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next) & 0xffffL));
+                s0 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next), x, s0);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 2) & 0xffffL));
+                s1 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 4), x, s1);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 4) & 0xffffL));
+                s2 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 8), x, s2);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 6) & 0xffffL));
+                s3 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 12), x, s3);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 8) & 0xffffL));
+                s4 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 16), x, s4);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 10) & 0xffffL));
+                s5 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 20), x, s5);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 12) & 0xffffL));
+                s6 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 24), x, s6);
+                x = ALL.get(FLOAT, base + 4 * (ALL.get(SHORT, columnsAt + 2 * next + 14) & 0xffffL));
+                s7 = Math.fma(ALL.get(FLOAT, valuesAt + 4 * next + 28), x, s7);
             }
-            long at = (to + row * pitch) & USER_SPACE;
-            ALL.set(FLOAT, at, a);
-            ALL.set(FLOAT, at + 4, b);
-            ALL.set(FLOAT, at + 8, c);
-            ALL.set(FLOAT, at + 12, d);
+            ALL.set(FLOAT, (to + r0 * pitch) & USER_SPACE, s0);
+            ALL.set(FLOAT, (to + r1 * pitch) & USER_SPACE, s1);
+            ALL.set(FLOAT, (to + r2 * pitch) & USER_SPACE, s2);
+            ALL.set(FLOAT, (to + r3 * pitch) & USER_SPACE, s3);
+            ALL.set(FLOAT, (to + r4 * pitch) & USER_SPACE, s4);
+            ALL.set(FLOAT, (to + r5 * pitch) & USER_SPACE, s5);
+            ALL.set(FLOAT, (to + r6 * pitch) & USER_SPACE, s6);
+            ALL.set(FLOAT, (to + r7 * pitch) & USER_SPACE, s7);
         }
     }
 

@@ -1,0 +1,280 @@
+/*
+ * Matrices packed for narrow products: groups of eight rows whose entries lie in turns, read as one stream that feeds
+ * eight independent sums, which hide a multiply-add's latency.
+ *
+ *   1 column          lane i of one vector is row i of the group; its eight elements of B are put together from loads
+ *   up to 8 columns   eight vectors of eight columns, one a row
+ *   up to 16 columns  eight vectors of sixteen columns; a wider panel is taken sixteen columns at a time
+ *
+ * An entry takes six bytes and, from the first-level cache, two or three loads, of which two start in a clock: one
+ * core asks for 15 GB/s of entries or more, which is what it can read from memory.
+ */
+#ifndef FILIGREE_CPU_SPMM_SPMM_INTERLEAVED_AVX512_H
+#define FILIGREE_CPU_SPMM_SPMM_INTERLEAVED_AVX512_H
+
+#include "cpu/spmm/spmm_panel_avx512.h"
+
+#include <cstring>
+
+namespace filigree {
+namespace {
+
+constexpr int64_t kGroup = FILIGREE_SPMM_INTERLEAVED;
+
+/* Lines of entries are asked for so many entries before they are read: 150 ns at the rates above. */
+constexpr int64_t kInterleavedAhead = 512;
+
+struct InterleavedEntries {
+    const uint16_t *columns;
+    const float *values;
+};
+
+/* Runs past the end of the tables, which a prefetch may. */
+FILIGREE_INLINE void prefetch_ahead(const InterleavedEntries &entries, int64_t i) {
+    const uintptr_t columns = reinterpret_cast<uintptr_t>(entries.columns);
+    const uintptr_t values = reinterpret_cast<uintptr_t>(entries.values);
+    _mm_prefetch(reinterpret_cast<const char *>(columns + (i + kInterleavedAhead) * sizeof(uint16_t)), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char *>(values + (i + kInterleavedAhead) * sizeof(float)), _MM_HINT_T0);
+}
+
+/* ---- one column ---- */
+
+struct OneColumn {
+    static constexpr int64_t kWidth = 1;
+
+    static void pack_row(float *to, const float *from, __mmask16) { *to = *from; }
+
+    /* Inserts from memory beat a gather where that is microcode, and are no slower elsewhere. */
+    static FILIGREE_INLINE __m256 collect(const float *tile, const uint16_t *columns) {
+        __m128 low = _mm_load_ss(tile + columns[0]), high = _mm_load_ss(tile + columns[4]);
+        low = _mm_insert_ps(low, _mm_load_ss(tile + columns[1]), 0x10);
+        high = _mm_insert_ps(high, _mm_load_ss(tile + columns[5]), 0x10);
+        low = _mm_insert_ps(low, _mm_load_ss(tile + columns[2]), 0x20);
+        high = _mm_insert_ps(high, _mm_load_ss(tile + columns[6]), 0x20);
+        low = _mm_insert_ps(low, _mm_load_ss(tile + columns[3]), 0x30);
+        high = _mm_insert_ps(high, _mm_load_ss(tile + columns[7]), 0x30);
+        return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+    }
+
+    static FILIGREE_INLINE void add_group(const float *tile, const InterleavedEntries &entries, int64_t begin,
+                                          int64_t end, float *sums, const int32_t *places) {
+        alignas(32) float lanes[kGroup];
+        for (int64_t i = 0; i < kGroup; ++i) lanes[i] = sums[places[i]];
+        __m256 sum = _mm256_load_ps(lanes);
+        for (int64_t i = begin; i < end; i += kGroup) {
+            prefetch_ahead(entries, i);
+            sum = _mm256_fmadd_ps(_mm256_loadu_ps(entries.values + i), collect(tile, entries.columns + i), sum);
+        }
+        _mm256_store_ps(lanes, sum);
+        for (int64_t i = 0; i < kGroup; ++i) sums[places[i]] = lanes[i];
+    }
+};
+
+/* ---- several columns ---- */
+
+struct EightColumns {
+    using Vector = __m256;
+    static constexpr int64_t kWidth = 8;
+
+    static FILIGREE_INLINE Vector load(const float *from) { return _mm256_loadu_ps(from); }
+    static FILIGREE_INLINE void store(float *to, Vector x) { _mm256_storeu_ps(to, x); }
+    /* Of a vector that is loaded once: a broadcast from memory would be one more load an entry, of which there are
+     * too many already. */
+    template <int I> static FILIGREE_INLINE Vector spread(const float *values) {
+        return _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), _mm256_set1_epi32(I));
+    }
+    static FILIGREE_INLINE Vector fma(Vector a, Vector b, Vector sum) { return _mm256_fmadd_ps(a, b, sum); }
+    static void pack_row(float *to, const float *from, __mmask16 lanes) {
+        store(to, _mm256_maskz_loadu_ps(static_cast<__mmask8>(lanes), from));
+    }
+};
+
+struct SixteenColumns {
+    using Vector = __m512;
+    static constexpr int64_t kWidth = 16;
+
+    static FILIGREE_INLINE Vector load(const float *from) { return _mm512_loadu_ps(from); }
+    static FILIGREE_INLINE void store(float *to, Vector x) { _mm512_storeu_ps(to, x); }
+    template <int I> static FILIGREE_INLINE Vector spread(const float *values) { return _mm512_set1_ps(values[I]); }
+    static FILIGREE_INLINE Vector fma(Vector a, Vector b, Vector sum) { return _mm512_fmadd_ps(a, b, sum); }
+    static void pack_row(float *to, const float *from, __mmask16 lanes) {
+        store(to, _mm512_maskz_loadu_ps(lanes, from));
+    }
+};
+
+template <class C, int I>
+FILIGREE_INLINE void add_entry(typename C::Vector &sum, const float *tile, const uint16_t *columns,
+                               const float *values) {
+    sum = C::fma(C::template spread<I>(values), C::load(tile + int64_t{columns[I]} * C::kWidth), sum);
+}
+
+template <class C> struct Columns : C {
+    static FILIGREE_INLINE void add_group(const float *tile, const InterleavedEntries &entries, int64_t begin,
+                                          int64_t end, float *sums, const int32_t *places) {
+        typename C::Vector s0 = C::load(sums + places[0] * C::kWidth), s1 = C::load(sums + places[1] * C::kWidth),
+                           s2 = C::load(sums + places[2] * C::kWidth), s3 = C::load(sums + places[3] * C::kWidth),
+                           s4 = C::load(sums + places[4] * C::kWidth), s5 = C::load(sums + places[5] * C::kWidth),
+                           s6 = C::load(sums + places[6] * C::kWidth), s7 = C::load(sums + places[7] * C::kWidth);
+        for (int64_t i = begin; i < end; i += kGroup) {
+            prefetch_ahead(entries, i);
+            const uint16_t *columns = entries.columns + i;
+            const float *values = entries.values + i;
+            add_entry<C, 0>(s0, tile, columns, values);
+            add_entry<C, 1>(s1, tile, columns, values);
+            add_entry<C, 2>(s2, tile, columns, values);
+            add_entry<C, 3>(s3, tile, columns, values);
+            add_entry<C, 4>(s4, tile, columns, values);
+            add_entry<C, 5>(s5, tile, columns, values);
+            add_entry<C, 6>(s6, tile, columns, values);
+            add_entry<C, 7>(s7, tile, columns, values);
+        }
+        C::store(sums + places[0] * C::kWidth, s0), C::store(sums + places[1] * C::kWidth, s1);
+        C::store(sums + places[2] * C::kWidth, s2), C::store(sums + places[3] * C::kWidth, s3);
+        C::store(sums + places[4] * C::kWidth, s4), C::store(sums + places[5] * C::kWidth, s5);
+        C::store(sums + places[6] * C::kWidth, s6), C::store(sums + places[7] * C::kWidth, s7);
+    }
+};
+
+/* ---- panels ---- */
+
+/* A block of B; behind it the row of zeros that padding reads. */
+template <class C> void pack_block_narrow(const Panel &p, int64_t block) {
+    const int64_t first = block * p.a->block_depth, rows = smaller(p.a->block_depth, p.a->cols - first);
+    const int64_t stride = p.call->b_stride;
+    if (p.a->layout == FILIGREE_FEATURE_MAJOR) {
+        const float *from = p.call->b + first * stride + p.first;
+        for (int64_t r = 0; r < rows; ++r) C::pack_row(p.tile + r * C::kWidth, from + r * stride, p.tail);
+    } else if (C::kWidth == 1) {
+        std::memcpy(p.tile, p.call->b + p.first * stride + first, rows * sizeof(float));
+    } else {
+        const float *from = p.call->b + p.first * stride + first;
+        alignas(64) float rows_of_tile[kLanes * kLanes];
+        for (int64_t r = 0; r < rows; r += kLanes) {
+            const int64_t count = smaller(kLanes, rows - r);
+            transpose_16x16(from + r, stride, p.width, count, rows_of_tile, kLanes);
+            for (int64_t i = 0; i < count; ++i)
+                C::pack_row(p.tile + (r + i) * C::kWidth, rows_of_tile + i * kLanes, 0xffff);
+        }
+    }
+    for (int64_t i = 0; i < C::kWidth; ++i) p.tile[p.a->block_depth * C::kWidth + i] = 0;
+}
+
+/* One column: `count` consecutive rows of A from `row` on, whose sums follow each other. */
+FILIGREE_INLINE void finish_column(const Panel &p, const float *sums, int64_t row, int64_t count) {
+    const int64_t step = p.a->layout == FILIGREE_FEATURE_MAJOR ? p.call->c_stride : 1;
+    float *c = p.a->layout == FILIGREE_FEATURE_MAJOR ? p.call->c + row * step + p.first
+                                                     : p.call->c + p.first * p.call->c_stride + row;
+    alignas(64) float line[kLanes];
+    for (int64_t first = 0; first < count; first += kLanes, c += kLanes * step) {
+        const int64_t width = smaller(kLanes, count - first);
+        const __mmask16 lanes = first_lanes(width);
+        if (p.call->beta != 0.0f)
+            for (int64_t i = 0; i < width; ++i) line[i] = c[i * step];
+        const __m512 bias =
+            p.bias != nullptr ? _mm512_maskz_loadu_ps(lanes, p.bias + row + first) : _mm512_setzero_ps();
+        const __m512 y = finish(p, _mm512_maskz_loadu_ps(lanes, sums + first), line, lanes, bias);
+        _mm512_store_ps(line, is_in_registers(p.a->activation) ? y : activate(p.a->activation, y));
+        for (int64_t i = 0; i < width; ++i) c[i * step] = line[i];
+    }
+}
+
+/* Several columns, feature-major: the same rows, one by one. */
+template <class C>
+FILIGREE_INLINE void finish_narrow_rows(const Panel &p, const float *sums, int64_t row, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+        Sums<1> s;
+        if constexpr (C::kWidth == kLanes) {
+            load(s, sums + i * kLanes);
+        } else {
+            s.v0 = _mm512_castps256_ps512(C::load(sums + i * C::kWidth));
+        }
+        finish_row(p, s, row + i);
+        if (!is_in_registers(p.a->activation))
+            activate_row(p.a->activation, p.call->c + (row + i) * p.call->c_stride + p.first, p.width);
+    }
+}
+
+/* Several columns, token-major. */
+template <class C>
+FILIGREE_INLINE void finish_narrow_tokens(const Panel &p, const float *sums, int64_t row, int64_t count) {
+    alignas(64) float lines[kLanes * kLanes] = {};
+    for (int64_t first = 0; first < count; first += kLanes) {
+        const int64_t rows = smaller(kLanes, count - first);
+        for (int64_t i = 0; i < rows; ++i)
+            C::store(lines + i * kLanes, C::load(sums + (first + i) * C::kWidth));
+        finish_tokens<1>(p, lines, row + first, rows);
+    }
+}
+
+/* The virtual rows [begin, end), whose sums are in the accumulators: rows of C, or segments of such. */
+template <class C> void finish_narrow(const Panel &p, int64_t begin, int64_t end) {
+    for (int64_t v = begin; v < end;) {
+        const float *sums = p.accumulators + (v - begin) * C::kWidth;
+        const int64_t row = p.targets[v];
+        int64_t count = 1;
+        if (row < 0) {
+            for (int64_t i = 0; i < C::kWidth; ++i) p.partials[~row * p.partial_stride + i] = sums[i];
+        } else {
+            while (v + count < end && p.targets[v + count] == row + count) ++count;
+            if constexpr (C::kWidth == 1) {
+                finish_column(p, sums, row, count);
+            } else if (p.a->layout == FILIGREE_FEATURE_MAJOR) {
+                finish_narrow_rows<C>(p, sums, row, count);
+            } else {
+                finish_narrow_tokens<C>(p, sums, row, count);
+            }
+        }
+        v += count;
+    }
+}
+
+template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Panel &p, int64_t begin, int64_t end,
+                                                                       bool is_first) {
+    const filigree_spmm_packed &a = *p.a;
+    const InterleavedEntries entries{table<uint16_t>(&a, a.columns), p.values};
+    const int64_t first_group = begin / kGroup, groups = (end - begin + kGroup - 1) / kGroup;
+    /* Places count from the first virtual row of all. */
+    float *sums = p.accumulators - begin * C::kWidth;
+    std::memset(p.accumulators, 0, groups * kGroup * C::kWidth * sizeof(float));
+    for (int64_t block = 0; block < a.block_count; ++block) {
+        /* A single block's tile outlasts the pass. */
+        if (a.block_count > 1 || is_first) pack_block_narrow<C>(p, block);
+        const int64_t *starts = p.group_starts + block * (groups_of(a) + 1) + first_group;
+        for (int64_t g = 0; g < groups; ++g)
+            C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, p.places + (first_group + g) * kGroup);
+    }
+    finish_narrow<C>(p, begin, end);
+}
+
+template <class C> void multiply_narrow(Panel &p, int64_t begin, int64_t end) {
+    p.tile = static_cast<float *>(p.call->scratch);
+    p.accumulators = p.tile + tile_rows_of(*p.a) * C::kWidth;
+    for (int64_t v = begin; v < end;) {
+        const int64_t pass_end = end_of_pass(*p.a, v, end);
+        multiply_narrow_pass<C>(p, v, pass_end, v == begin);
+        v = pass_end;
+    }
+}
+
+/* Virtual rows [begin, end) of the panel. */
+void multiply_interleaved(const Panel &panel, int64_t begin, int64_t end) {
+    for (int64_t first = 0; first < panel.width; first += kLanes) {
+        Panel p = panel;
+        p.first += first;
+        p.width = smaller(kLanes, panel.width - first);
+        p.tail = first_lanes(p.width);
+        if (p.partials != nullptr) p.partials += first;
+        if (p.width == 1) {
+            multiply_narrow<OneColumn>(p, begin, end);
+        } else if (p.width <= EightColumns::kWidth) {
+            multiply_narrow<Columns<EightColumns>>(p, begin, end);
+        } else {
+            multiply_narrow<Columns<SixteenColumns>>(p, begin, end);
+        }
+    }
+}
+
+} // namespace
+} // namespace filigree
+
+#endif
