@@ -126,8 +126,8 @@ class BindingsTest {
     @Test
     void theSpmmFormatIsTheHeadersStruct() throws Exception {
         assertSameFields(SpmmFormat.class, filigree_spmm_packed.layout(),
-            Set.of("PANEL", "LANES", "INTERLEAVED", "GATHER_ROWS", "STAGE_BYTES", "ALIGNMENT", "TAIL", "NO_TILE", "TILE",
-                "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES"),
+            Set.of("PANEL", "LANES", "INTERLEAVED", "MAX_INTERLEAVED_DEPTH", "GATHER_ROWS", "STAGE_BYTES", "ALIGNMENT",
+                "TAIL", "NO_TILE", "TILE", "TILE_OR_IN_PLACE", "MAGIC_VALUE", "HEADER_BYTES"),
             Set.of("layout", "activation"));
         assertThat(SpmmFormat.HEADER_BYTES).isEqualTo(filigree_spmm_packed.sizeof());
         assertThat(SpmmFormat.PANEL).isEqualTo(Filigree.FILIGREE_SPMM_PANEL());
