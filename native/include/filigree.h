@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number. */
-#define FILIGREE_ABI_VERSION 1
+#define FILIGREE_ABI_VERSION 2
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
 
@@ -82,6 +82,9 @@ FILIGREE_API int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_inf
 FILIGREE_API int32_t filigree_advise_huge_pages(void *address, int64_t bytes);
 
 /* ---- spmm ------------------------------------------------------------------------------------------------ */
+
+/* Types of elements. */
+enum { FILIGREE_DTYPE_F32 = 0, FILIGREE_DTYPE_BF16 = 1 };
 
 enum { FILIGREE_FEATURE_MAJOR = 0, FILIGREE_TOKEN_MAJOR = 1 };
 
@@ -251,26 +254,32 @@ FILIGREE_API int32_t filigree_gemm_packed_f32_avx512(const filigree_gemm_packed 
 #define FILIGREE_NM_PANEL 64
 
 /*
- * The header of a packed N:M matrix A (rows x cols, f32): of every m consecutive elements of a row, n are stored, in
- * ascending columns. Offsets are bytes from the header's own address (those of scratch areas, from the scratch's), and
- * every table starts at a multiple of 64. The same bytes feed the Java and the native kernels.
+ * The header of a packed N:M matrix A (rows x cols, f32 or bf16): of every m consecutive elements of a row, n are
+ * stored. Offsets are bytes from the header's own address (those of scratch areas, from the scratch's), and every table
+ * starts at a multiple of 64. The same bytes feed the Java and the native kernels.
  *
  * Groups. Rows come in groups of 16, numbered from 0; the last is padded with rows of zeros. A row has `slots` entries
- * in a block, n for each m columns; cols is padded to a multiple of m, and an entry past the end is +0.
+ * in a block, n for each m columns; cols is padded to a multiple of `unit`, and an entry past the end is +0. unit is m,
+ * or 2 m for bf16 with an odd n, so that the entries of a block are pairs.
  *
- * Blocks. Columns are cut into block_count blocks of block_depth, a multiple of m. Block by block, group by group lie
- * the values, float[slots][16], and the indices. With vector = 1 each row has indices of its own; otherwise `vector`
- * consecutive rows share them, so a group has 16, 2 (vector = 8) or 1 streams of indices, and of vector > 16, as many
- * groups share a run of them. A run is uint[slots][streams] in fields of index_bits, the least significant bit first,
- * and ends at a byte; all runs of a block follow each other. Entry (slot, stream) lies in column
+ * Blocks. Columns are cut into block_count blocks of block_depth, a multiple of unit. Block by block, group by group
+ * lie the values, float[slots][16], and the indices. With vector = 1 each row has indices of its own; otherwise
+ * `vector` consecutive rows share them, so a group has 16, 2 (vector = 8) or 1 streams of indices, and of vector > 16,
+ * as many groups share a run of them. A run is uint[slots][streams] in fields of index_bits, the least significant bit
+ * first, and ends at a byte; all runs of a block follow each other. Entry (slot, stream) lies in column
  * first_columns[slot * streams + stream] + index of its block; index_bits is 0 where n = m, and then all indices are.
+ *
+ * Slots are in ascending columns. Of bf16, each two are in the opposite order: slot 2 p is the later of a pair. The
+ * values of a pair are one word, uint32[slots / 2][16], with slot 2 p in its upper half and slot 2 p + 1 in its lower:
+ * in a row without gaps they lie as their columns do.
  *
  * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the groups
  * [i * chunk_groups, min(group_count, (i + 1) * chunk_groups)).
  *
- * Order of sums. acc = +0; acc = fma(a, b, acc) over the row's entries in ascending columns, where b of an entry past
- * the end is +0. Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias, y = y + bias[row];
- * c = activation(y). With beta = 0, c is not read.
+ * Order of sums. acc = +0; acc = fma(a, b, acc) over the row's slots in order, where b of an entry past the end is +0.
+ * Of bf16, a denormal a, b or acc counts as a zero of its sign, before and after each fma: two of them are vdpbf16ps.
+ * Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias, y = y + bias[row]; c = activation(y),
+ * of bf16 rounded to nearest even. With beta = 0, c is not read.
  */
 typedef struct filigree_nm_packed {
     int64_t magic; /* FILIGREE_NM_MAGIC */
@@ -288,11 +297,15 @@ typedef struct filigree_nm_packed {
     int64_t chunk_groups;
     int64_t chunk_count;
     int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned; it begins with a block of a panel of B,
-                              float[max(8, block_depth)][64] */
+                              float[D][64]; D is block_depth rounded up to 16, of bf16 at least 32 */
     int64_t sums;          /* in scratch: float[16 * pass_groups][64] */
-    int64_t columns;       /* in scratch: int32[slots of the first block][streams], rounded up to 16 */
+    int64_t columns;       /* in scratch: int32[slots of the first block][streams], rounded up to 16; of bf16
+                              int32[slots of the first block][16] */
     int64_t old_values;    /* in scratch, for the Java kernels */
     int64_t stage;         /* in scratch, for the Java kernels */
+    int64_t work;          /* in scratch, of bf16 alone: 128 * (slots of the first block + 32) bytes */
+    int32_t dtype;         /* of A, B and C: FILIGREE_DTYPE_F32 or FILIGREE_DTYPE_BF16 */
+    int32_t unit;
     int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
                               FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
     int32_t activation;
@@ -315,6 +328,11 @@ typedef struct filigree_nm_packed {
 FILIGREE_API int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, const float *b, int64_t b_stride,
                                                    float *c, int64_t c_stride, int64_t n, float alpha, float beta,
                                                    int64_t begin, int64_t end, void *scratch);
+
+/* The same of bf16: b and c are bf16, and their strides count bf16. */
+FILIGREE_API int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride,
+                                                    uint16_t *c, int64_t c_stride, int64_t n, float alpha,
+                                                    float beta, int64_t begin, int64_t end, void *scratch);
 
 /* ---- attention ------------------------------------------------------------------------------------------- */
 
@@ -437,8 +455,6 @@ FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attentio
                                                          void *scratch);
 
 /* ---- mlp ------------------------------------------------------------------------------------------------- */
-
-enum { FILIGREE_DTYPE_F32 = 0, FILIGREE_DTYPE_BF16 = 1 };
 
 enum {
     FILIGREE_MLP_BLOCK = 16,   /* positions of a list that an item of mlp_dot covers */

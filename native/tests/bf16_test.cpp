@@ -1,6 +1,6 @@
 /*
- * bfloat16: conversions against the definition of rounding, sums of pairs against exact arithmetic, and, where this
- * program is compiled for the instruction, the vector forms against the scalar ones.
+ * bfloat16: conversions against the definition of rounding, sums of pairs against exact arithmetic, and,
+ * where this program is compiled for the instruction, the vector forms against the scalar ones.
  */
 #include "cpu/common/bf16.h"
 #include "testing.h"
@@ -13,8 +13,9 @@ using namespace filigree;
 
 namespace {
 
-constexpr uint32_t kSpecial[] = {0,      0x8000, 1,      0x8001, 0x7f,   0x80,   0x8080, 0x100,  0x1f80, 0x1fff, 0x2000,
-                                 0x3f80, 0xbf80, 0x5f80, 0x7f7f, 0xff7f, 0x7f80, 0xff80, 0x7fc0, 0x7fa0, 0xffc1};
+constexpr uint32_t kSpecial[] = {0,      0x8000, 1,      0x8001, 0x7f,   0x80,   0x8080,
+                                 0x100,  0x1f80, 0x1fff, 0x2000, 0x3f80, 0xbf80, 0x5f80,
+                                 0x7f7f, 0xff7f, 0x7f80, 0xff80, 0x7fc0, 0x7fa0, 0xffc1};
 
 void check_conversions() {
     for (uint32_t bits = 0; bits <= 0xffff; ++bits) {
@@ -55,7 +56,8 @@ Sample draw(Random &random) {
                      static_cast<uint32_t>(random.between(0, 3)) << 23 | fraction)};
 }
 
-/* One product, added with 113 bits (exact where the result is near the smallest normal) and rounded once to 24. */
+/* One product, added with 113 bits (exact where the result is near the smallest normal) and rounded once
+ * to 24. */
 float exact_step(float a, float b, float sum) {
     const auto flushed = [](float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; };
     const float x = flushed(a), y = flushed(b), s = flushed(sum), fused = std::fma(x, y, s);
@@ -85,7 +87,8 @@ void check_instruction(const Sample *samples) {
     for (int i = 0; i < 16; ++i) {
         const float wanted = multiply_add(a[i], b[i], sum[i]);
         if (!same_bits(out[i], wanted))
-            fail("vdpbf16ps: %08" PRIx32 " * %08" PRIx32 " + %a = %a, not %a", a[i], b[i], sum[i], wanted, out[i]);
+            fail("vdpbf16ps: %08" PRIx32 " * %08" PRIx32 " + %a = %a, not %a", a[i], b[i], sum[i], wanted,
+                 out[i]);
     }
     uint16_t halves[16];
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(halves), bf16_from_float(_mm512_loadu_ps(sum)));

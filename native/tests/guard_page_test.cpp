@@ -131,7 +131,7 @@ void guard_gemm(GemmKernel kernel, Guarded::Side side) {
     }
 }
 
-void guard_nm(NmKernel kernel, Guarded::Side side) {
+template <class E> void guard_nm(NmKernel<E> kernel, Guarded::Side side) {
     /* Permuted by one register and by two, shared by half a group and by two; groups and blocks with tails.
      */
     const int32_t patterns[][3] = {{2, 4, 1}, {1, 32, 1}, {3, 5, 1}, {1, 4, 8}, {2, 4, 32}, {3, 3, 1}};
@@ -140,6 +140,7 @@ void guard_nm(NmKernel kernel, Guarded::Side side) {
         for (const int32_t layout : {FILIGREE_FEATURE_MAJOR, FILIGREE_TOKEN_MAJOR}) {
             for (int64_t n = 1; n <= 130; n += n < 66 ? 1 : 9) {
                 NmOptions o;
+                o.bf16 = sizeof(E) == 2;
                 o.rows = 37, o.cols = 43, o.n = pattern[0], o.m = pattern[1], o.vector = pattern[2];
                 o.block_groups = 1 + n % 4, o.pass_groups = 2, o.chunk_groups = 1;
                 o.layout = layout, o.has_bias = true;
@@ -201,7 +202,9 @@ struct GuardCase {
 
 const GuardCase kCases[] = {
     {"filigree_nm_packed_f32_avx512",
-     [](Guarded::Side side) { guard_nm(filigree_nm_packed_f32_avx512, side); }},
+     [](Guarded::Side side) { guard_nm<float>(filigree_nm_packed_f32_avx512, side); }},
+    {"filigree_nm_packed_bf16_avx512",
+     [](Guarded::Side side) { guard_nm<uint16_t>(filigree_nm_packed_bf16_avx512, side); }},
     {"filigree_spmm_csr_f32_avx512",
      [](Guarded::Side side) { guard_spmm(filigree_spmm_csr_f32_avx512, side); }},
     {"filigree_gemm_packed_f32_avx512",
@@ -239,7 +242,8 @@ int main() {
     filigree_features features{};
     CHECK(filigree_get_features(&features) == FILIGREE_OK);
     /* A compiler without the flags left the kernels out. */
-    const int32_t usable = features.usable & (FILIGREE_HAVE_AVX512 ? ~0 : ~FILIGREE_AVX512);
+    const int32_t usable = features.usable & (FILIGREE_HAVE_AVX512 ? ~0 : ~FILIGREE_AVX512) &
+                           (FILIGREE_HAVE_AVX512_BF16 ? ~0 : ~FILIGREE_AVX512_BF16);
     int ran = 0;
     std::string left_out;
     for (const KernelRow &kernel : kKernels) {

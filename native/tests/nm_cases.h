@@ -5,6 +5,7 @@
 #ifndef FILIGREE_TESTS_NM_CASES_H
 #define FILIGREE_TESTS_NM_CASES_H
 
+#include "cpu/common/bf16.h"
 #include "cpu/common/math.h"
 #include "filigree.h"
 #include "testing.h"
@@ -16,40 +17,56 @@
 
 namespace filigree_test {
 
+/* What elements of B and C are in a test, and back. */
+inline float as_float(float x) { return x; }
+inline float as_float(uint16_t x) { return filigree::bf16_to_float(x); }
+inline void set_element(float &to, float x) { to = x; }
+inline void set_element(uint16_t &to, float x) { to = filigree::bf16_from_float(x); }
+
 struct NmOptions {
+    bool bf16 = false;
     int64_t rows = 0, cols = 0;
     int32_t n = 2, m = 4, vector = 1;
-    int64_t block_groups = 1; /* groups of m columns in a block */
+    int64_t block_groups = 1; /* units of columns in a block */
     int64_t pass_groups = 1, chunk_groups = 1;
     int32_t layout = FILIGREE_FEATURE_MAJOR;
     int32_t activation = FILIGREE_ACTIVATION_NONE;
     bool has_bias = false;
+
+    int64_t unit() const { return bf16 && n % 2 == 1 ? 2 * m : m; }
+    int64_t padded_cols() const { return (cols + unit() - 1) / unit() * unit(); }
 };
 
 class Nm {
 public:
     Nm(const NmOptions &options, Random &random) : o(options) {
-        slots = (o.cols + o.m - 1) / o.m * o.n;
+        slots = o.padded_cols() / o.m * o.n;
         for (int64_t r = 0; r < o.rows; ++r) {
             columns.push_back(r % o.vector == 0 ? random_columns(random) : columns.back());
             values.emplace_back();
-            for (int64_t s = 0; s < slots; ++s)
-                values.back().push_back(columns.back()[s] < o.cols ? random.value() : 0.0f);
+            for (int64_t s = 0; s < slots; ++s) {
+                float value = columns.back()[s] < o.cols ? random.value() : 0.0f;
+                if (o.bf16) value = as_float(filigree::bf16_from_float(value));
+                values.back().push_back(value);
+            }
         }
         pack(random);
     }
 
-    /* Row r, column j of the product to the bit. */
-    float expect(const float *b, int64_t b_stride, float c, float alpha, float beta, int64_t r,
-                 int64_t j) const {
+    /* Row r, column j of the product to the bit; of bf16, before it is rounded. */
+    template <class E>
+    float expect(const E *b, int64_t b_stride, float c, float alpha, float beta, int64_t r, int64_t j) const {
         float acc = 0;
-        for (int64_t s = 0; s < slots; ++s) {
+        const auto element = [&](int64_t s) {
             const int64_t k = columns[r][s];
-            const float x = k >= o.cols                          ? 0.0f
-                            : o.layout == FILIGREE_FEATURE_MAJOR ? b[k * b_stride + j]
-                                                                 : b[j * b_stride + k];
-            acc = std::fma(values[r][s], x, acc);
-        }
+            return k >= o.cols                          ? 0.0f
+                   : o.layout == FILIGREE_FEATURE_MAJOR ? as_float(b[k * b_stride + j])
+                                                        : as_float(b[j * b_stride + k]);
+        };
+        for (int64_t s = 0; s < slots && !o.bf16; ++s) acc = std::fma(values[r][s], element(s), acc);
+        for (int64_t s = 0; s < slots && o.bf16; s += 2)
+            acc = filigree::multiply_add(pair(values[r][s], values[r][s + 1]),
+                                         pair(element(s), element(s + 1)), acc);
         float y = alpha * acc;
         if (beta != 0) y = std::fma(beta, c, y);
         if (o.has_bias) y = y + bias[r];
@@ -65,9 +82,13 @@ public:
     filigree_nm_packed header{};
 
 private:
+    static uint32_t pair(float even, float odd) {
+        return filigree::bf16_from_float(even) | uint32_t{filigree::bf16_from_float(odd)} << 16;
+    }
+
     std::vector<int64_t> random_columns(Random &random) const {
         std::vector<int64_t> result;
-        for (int64_t first = 0; first < o.cols; first += o.m) {
+        for (int64_t first = 0; first < o.padded_cols(); first += o.m) {
             std::vector<int64_t> group;
             for (int32_t i = 0; i < o.m; ++i) group.push_back(first + i);
             /* Existing columns first: padding is stored only where there is nothing else. */
@@ -91,19 +112,23 @@ private:
         filigree_nm_packed &h = header;
         const int64_t streams = o.vector >= 16 ? 1 : 16 / o.vector,
                       run_groups = o.vector > 16 ? o.vector / 16 : 1;
-        const int64_t block_slots = o.block_groups * o.n;
+        const int64_t block_slots = o.block_groups * o.unit() / o.m * o.n;
+        /* The entry of a slot, counted in ascending columns. */
+        const auto entry = [&](int64_t slot) { return o.bf16 ? slot ^ 1 : slot; };
         h.magic = FILIGREE_NM_MAGIC;
         h.rows = o.rows, h.cols = o.cols, h.n = o.n, h.m = o.m, h.vector = o.vector;
         while (o.n < o.m && (1 << h.index_bits) < o.m) ++h.index_bits;
-        h.block_depth = o.block_groups * o.m;
+        h.block_depth = o.block_groups * o.unit();
+        h.dtype = o.bf16 ? FILIGREE_DTYPE_BF16 : FILIGREE_DTYPE_F32, h.unit = static_cast<int32_t>(o.unit());
         h.block_count = (o.cols + h.block_depth - 1) / h.block_depth;
         h.group_count = (o.rows + 15) / 16;
         h.pass_groups = o.pass_groups, h.chunk_groups = o.chunk_groups;
         h.chunk_count = (h.group_count + o.chunk_groups - 1) / o.chunk_groups;
         const int64_t entries = (block_slots * streams + 15) / 16 * 16;
-        h.sums = std::max<int64_t>(8, h.block_depth) * 256;
+        h.sums = std::max<int64_t>(o.bf16 ? 32 : 8, (h.block_depth + 15) / 16 * 16) * 256;
         h.columns = h.sums + o.pass_groups * 16 * 256;
-        h.old_values = h.stage = h.columns + entries * 4;
+        h.work = h.columns + (o.bf16 ? block_slots * 16 : entries) * 4;
+        h.old_values = h.stage = h.work + (o.bf16 ? 128 * (block_slots + 32) : 0);
         h.scratch_bytes = h.stage;
         h.layout = o.layout, h.activation = o.activation;
 
@@ -114,13 +139,14 @@ private:
         }
         std::vector<int32_t> first_columns;
         for (int64_t e = 0; e < entries; ++e) {
-            const int64_t slot = e / streams;
+            const int64_t slot = entry(e / streams);
             first_columns.push_back(static_cast<int32_t>(h.index_bits == 0 ? slot : slot / o.n * o.m));
         }
         h.first_columns = put(first_columns);
 
         std::vector<uint8_t> indices;
         std::vector<float> packed_values;
+        std::vector<uint16_t> packed_pairs;
         for (int64_t first = 0; first < slots; first += block_slots) {
             const int64_t count = std::min(block_slots, slots - first);
             for (int64_t g = 0; g < h.group_count; ++g) {
@@ -132,19 +158,24 @@ private:
                     for (int64_t s = first; s < first + count; ++s)
                         for (int64_t stream = 0; stream < streams; ++stream)
                             for (int32_t bit = 0; bit < h.index_bits; ++bit)
-                                bits.push_back((columns[row_of(stream)][s] % o.m >> bit & 1) != 0);
+                                bits.push_back((columns[row_of(stream)][entry(s)] % o.m >> bit & 1) != 0);
                     const size_t at = indices.size();
                     indices.resize(at + (bits.size() + 7) / 8);
                     for (size_t i = 0; i < bits.size(); ++i)
                         indices[at + i / 8] = static_cast<uint8_t>(indices[at + i / 8] | bits[i] << i % 8);
                 }
-                for (int64_t s = first; s < first + count; ++s)
+                for (int64_t s = first; s < first + count && !o.bf16; ++s)
                     for (int64_t r = g * 16; r < g * 16 + 16; ++r)
                         packed_values.push_back(r < o.rows ? values[r][s] : 0.0f);
+                for (int64_t s = first; s < first + count && o.bf16; s += 2)
+                    for (int64_t r = g * 16; r < g * 16 + 16; ++r)
+                        for (int64_t half = 0; half < 2; ++half)
+                            packed_pairs.push_back(
+                                filigree::bf16_from_float(r < o.rows ? values[r][s + half] : 0.0f));
             }
         }
         h.indices = put(indices);
-        h.values = put(packed_values);
+        h.values = o.bf16 ? put(packed_pairs) : put(packed_values);
         /* The 64 readable bytes, and a size that can be both flush and aligned. */
         bytes.resize((bytes.size() + 63) / 64 * 64 + 64);
         h.bytes = static_cast<int64_t>(bytes.size());
@@ -164,26 +195,31 @@ struct NmShape {
         b_stride = b_width + b_padding, c_stride = c_width + c_padding;
     }
 
-    static int64_t floats(int64_t rows, int64_t width, int64_t stride) {
+    static int64_t elements(int64_t rows, int64_t width, int64_t stride) {
         return rows == 0 || width == 0 ? 0 : (rows - 1) * stride + width;
     }
-    int64_t b_floats() const { return floats(b_rows, b_width, b_stride); }
-    int64_t c_floats() const { return floats(c_rows, c_width, c_stride); }
+    int64_t b_elements() const { return elements(b_rows, b_width, b_stride); }
+    int64_t c_elements() const { return elements(c_rows, c_width, c_stride); }
 };
 
-using NmKernel = decltype(&filigree_nm_packed_f32_avx512);
+template <class E>
+using NmKernel = int32_t (*)(const filigree_nm_packed *, const E *, int64_t, E *, int64_t, int64_t, float,
+                             float, int64_t, int64_t, void *);
 
 /* Runs all work items in ranges of random length and order, with every operand flush against a guard page,
  * and compares each element bit for bit. `what` tells a failure from another. */
-inline void check_nm(NmKernel kernel, const Nm &m, int64_t n, int64_t padding, float alpha, float beta,
-                     Guarded::Side side, Random &random, const char *what) {
+template <class E>
+void check_nm(NmKernel<E> kernel, const Nm &m, int64_t n, int64_t padding, float alpha, float beta,
+              Guarded::Side side, Random &random, const char *what) {
     const NmShape shape(m.o, n, padding, padding);
     Guarded a(m.header.bytes, side, 64), scratch(m.header.scratch_bytes, side, 64);
     std::memcpy(a.as<char>(), m.bytes.data(), m.bytes.size());
-    Guarded b(shape.b_floats() * 4, side), c(shape.c_floats() * 4, side);
-    for (int64_t i = 0; i < shape.b_floats(); ++i) b.as()[i] = random.value();
-    std::vector<float> before(shape.c_floats());
-    for (int64_t i = 0; i < shape.c_floats(); ++i) before[i] = c.as()[i] = beta == 0 ? NAN : random.value();
+    constexpr int64_t size = sizeof(E);
+    Guarded b(shape.b_elements() * size, side, size), c(shape.c_elements() * size, side, size);
+    E *const x = b.as<E>(), *const y = c.as<E>();
+    for (int64_t i = 0; i < shape.b_elements(); ++i) set_element(x[i], random.value());
+    for (int64_t i = 0; i < shape.c_elements(); ++i) set_element(y[i], beta == 0 ? NAN : random.value());
+    const std::vector<E> before(y, y + shape.c_elements());
 
     const int64_t items = (n + FILIGREE_NM_PANEL - 1) / FILIGREE_NM_PANEL * m.header.chunk_count;
     const int64_t longest = random.chance(0.5) ? std::max<int64_t>(items, 1) : 3;
@@ -196,18 +232,19 @@ inline void check_nm(NmKernel kernel, const Nm &m, int64_t n, int64_t padding, f
     for (size_t i = ranges.size(); i > 1; --i)
         std::swap(ranges[i - 1], ranges[random.between(0, static_cast<int64_t>(i) - 1)]);
     for (const auto &[begin, end] : ranges)
-        CHECK(kernel(a.as<filigree_nm_packed>(), b.as(), shape.b_stride, c.as(), shape.c_stride, n, alpha,
-                     beta, begin, end, scratch.as<void>()) == FILIGREE_OK);
+        CHECK(kernel(a.as<filigree_nm_packed>(), x, shape.b_stride, y, shape.c_stride, n, alpha, beta, begin,
+                     end, scratch.as<void>()) == FILIGREE_OK);
 
-    for (int64_t i = 0; i < shape.c_floats(); ++i) {
+    for (int64_t i = 0; i < shape.c_elements(); ++i) {
         const int64_t line = i / shape.c_stride, place = i % shape.c_stride;
         const bool by_feature = m.o.layout == FILIGREE_FEATURE_MAJOR;
-        const float wanted = place >= shape.c_width
-                                 ? before[i]
-                                 : m.expect(b.as(), shape.b_stride, before[i], alpha, beta,
-                                            by_feature ? line : place, by_feature ? place : line);
-        if (!same_bits(c.as()[i], wanted))
-            fail("%a instead of %a at %lld of C; %s", c.as()[i], wanted, static_cast<long long>(i), what);
+        E wanted = before[i];
+        if (place < shape.c_width)
+            set_element(wanted, m.expect(x, shape.b_stride, as_float(before[i]), alpha, beta,
+                                         by_feature ? line : place, by_feature ? place : line));
+        if (!same_bits(as_float(y[i]), as_float(wanted)))
+            fail("%a instead of %a at %lld of C; %s", as_float(y[i]), as_float(wanted),
+                 static_cast<long long>(i), what);
     }
 }
 

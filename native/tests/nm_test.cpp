@@ -14,10 +14,11 @@ constexpr int32_t kPatterns[][3] = {{2, 4, 1},  {1, 4, 1},  {4, 8, 1},  {1, 8, 1
                                     {1, 64, 1}, {3, 5, 1},  {4, 4, 1},  {1, 1, 1},   {2, 4, 8},  {1, 16, 8},
                                     {2, 4, 16}, {3, 7, 16}, {1, 8, 32}, {1, 16, 64}, {5, 5, 8},  {33, 64, 1}};
 
-void check_random(NmKernel kernel, uint64_t seed, int cases) {
+template <class E> void check_random(NmKernel<E> kernel, uint64_t seed, int cases) {
     for (int i = 0; i < cases; ++i) {
         Random random(seed + i);
         NmOptions o;
+        o.bf16 = sizeof(E) == 2;
         const auto &pattern = kPatterns[random.between(0, std::size(kPatterns) - 1)];
         o.n = pattern[0], o.m = pattern[1], o.vector = pattern[2];
         o.rows = random.between(0, random.chance(0.3) ? 100 : 20);
@@ -40,30 +41,37 @@ void check_random(NmKernel kernel, uint64_t seed, int cases) {
 }
 
 /* An element of B that no entry names is never read into a sum. */
-void check_skipped_nan(NmKernel kernel) {
+template <class E> void check_skipped_nan(NmKernel<E> kernel) {
     for (const int32_t vector : {1, 8, 16}) {
         Random random(5);
         NmOptions o;
+        o.bf16 = sizeof(E) == 2;
         o.rows = 16, o.cols = 16, o.vector = vector, o.block_groups = 2, o.pass_groups = 1;
         const Nm m(o, random);
         for (const int64_t n : {1, 20}) {
-            std::vector<float> b(16 * n, NAN), c(16 * n);
+            E nan, one;
+            set_element(nan, NAN), set_element(one, 1.0f);
+            std::vector<E> b(16 * n, nan), c(16 * n);
             for (int64_t s = 0; s < m.slots; ++s)
-                for (int64_t j = 0; j < n; ++j) b[m.columns[0][s] * n + j] = 1.0f;
+                for (int64_t j = 0; j < n; ++j) b[m.columns[0][s] * n + j] = one;
             Guarded a(m.header.bytes, Guarded::kEnd, 64), scratch(m.header.scratch_bytes, Guarded::kEnd, 64);
             std::memcpy(a.as<char>(), m.bytes.data(), m.bytes.size());
             CHECK(kernel(a.as<filigree_nm_packed>(), b.data(), n, c.data(), n, n, 1, 0, 0, 1,
                          scratch.as<void>()) == FILIGREE_OK);
-            for (int64_t j = 0; j < n; ++j)
-                CHECK(same_bits(c[j], m.expect(b.data(), n, 0, 1, 0, 0, j)) && c[j] == c[j]);
+            for (int64_t j = 0; j < n; ++j) {
+                E wanted;
+                set_element(wanted, m.expect(b.data(), n, 0, 1, 0, 0, j));
+                CHECK(c[j] == wanted && !std::isnan(as_float(wanted)));
+            }
         }
     }
 }
 
 /* A call that cannot be meant is refused before anything is written. */
-void check_refusals(NmKernel kernel) {
+template <class E> void check_refusals(NmKernel<E> kernel) {
     Random random(13);
     NmOptions o;
+    o.bf16 = sizeof(E) == 2;
     o.rows = 40, o.cols = 16, o.chunk_groups = 2;
     const Nm m(o, random);
     Guarded memory(m.header.bytes, Guarded::kEnd, 64), scratch(m.header.scratch_bytes, Guarded::kEnd, 64);
@@ -71,7 +79,9 @@ void check_refusals(NmKernel kernel) {
     auto *a = memory.as<filigree_nm_packed>();
     const filigree_nm_packed good = *a;
     const int64_t n = 8;
-    std::vector<float> b(16 * n, 1.0f), c(40 * n, -5.0f);
+    E one, old;
+    set_element(one, 1.0f), set_element(old, -5.0f);
+    std::vector<E> b(16 * n, one), c(40 * n, old);
     const auto call = [&](const filigree_nm_packed *matrix, int64_t b_stride, int64_t c_stride,
                           int64_t columns, int64_t begin, int64_t end, void *work) {
         return kernel(matrix, b.data(), b_stride, c.data(), c_stride, columns, 1, 0, begin, end, work);
@@ -101,13 +111,29 @@ void check_refusals(NmKernel kernel) {
     CHECK(refused(with([](auto &h) { h.index_bits = 1; })));
     CHECK(refused(with([](auto &h) { h.block_depth += 1; })));
     CHECK(refused(with([](auto &h) { h.block_count += 1; })));
+    CHECK(refused(with([](auto &h) { h.dtype ^= 1; })));
+    CHECK(refused(with([](auto &h) { h.dtype = 2; })));
+    CHECK(refused(with([](auto &h) { h.unit += h.m; })));
     CHECK(refused(with([](auto &h) { h.group_count += 1; })));
     CHECK(refused(with([](auto &h) { h.chunk_count += 1; })));
     CHECK(refused(with([](auto &h) { h.pass_groups = 0; })));
     CHECK(refused(with([](auto &h) { h.pass_groups += 1; })));
     CHECK(refused(with([](auto &h) { h.scratch_bytes -= 64; })));
-    for (const float x : c) CHECK(x == -5.0f);
+    for (const E x : c) CHECK(x == old);
     CHECK(with([](auto &) {}) == FILIGREE_OK);
+}
+
+/* Returns whether the kernel can run here. */
+template <class E> bool check(NmKernel<E> kernel, const char *name, bool usable, uint64_t seed, int cases) {
+    if (kernel(nullptr, nullptr, 0, nullptr, 0, 0, 1, 0, 0, 0, nullptr) == FILIGREE_UNSUPPORTED_ISA) {
+        CHECK(!usable);
+        return false;
+    }
+    check_refusals(kernel);
+    check_skipped_nan(kernel);
+    check_random(kernel, seed, cases);
+    std::printf("%s: %d cases agree, seed %" PRIu64 "\n", name, cases, seed);
+    return true;
 }
 
 } // namespace
@@ -117,14 +143,12 @@ int main(int argc, char **argv) {
     const int cases = argc > 2 ? std::atoi(argv[2]) : 600;
     filigree_features features{};
     CHECK(filigree_get_features(&features) == FILIGREE_OK);
-    const NmKernel kernel = filigree_nm_packed_f32_avx512;
-    if (kernel(nullptr, nullptr, 0, nullptr, 0, 0, 1, 0, 0, 0, nullptr) == FILIGREE_UNSUPPORTED_ISA) {
-        CHECK((features.usable & FILIGREE_AVX512) == 0 || !FILIGREE_HAVE_AVX512);
-        skip("filigree_nm_packed_f32_avx512 needs AVX-512, which is not usable here");
-    }
-    check_refusals(kernel);
-    check_skipped_nan(kernel);
-    check_random(kernel, seed, cases);
-    std::printf("filigree_nm_packed_f32_avx512: %d cases agree, seed %" PRIu64 "\n", cases, seed);
+    if (!check<float>(filigree_nm_packed_f32_avx512, "filigree_nm_packed_f32_avx512",
+                      FILIGREE_HAVE_AVX512 && (features.usable & FILIGREE_AVX512) != 0, seed, cases))
+        skip("the nm kernels need AVX-512, which is not usable here");
+    if (!check<uint16_t>(filigree_nm_packed_bf16_avx512, "filigree_nm_packed_bf16_avx512",
+                         FILIGREE_HAVE_AVX512_BF16 && (features.usable & FILIGREE_AVX512_BF16) != 0, seed,
+                         cases))
+        skip("filigree_nm_packed_bf16_avx512 needs AVX512_BF16, which is not usable here");
     return 0;
 }

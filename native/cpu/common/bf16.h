@@ -2,12 +2,12 @@
 #define FILIGREE_CPU_COMMON_BF16_H
 
 /*
- * bfloat16, the upper half of a binary32: conversions, and products of pairs. A 32-bit lane holds two bfloat16, the
- * even element in its lower half and the odd one in its upper.
+ * bfloat16, the upper half of a binary32: conversions, and products of pairs. A 32-bit lane holds two
+ * bfloat16, the even element in its lower half and the odd one in its upper.
  *
  * multiply_add is the arithmetic of every bf16 kernel that does not use tiles, in plain C++; dot_pairs is the
- * instruction, vdpbf16ps, with the same bits but for the payload of a NaN. dev.filigree.internal.Bf16Pairs is the same
- * in Java.
+ * instruction, vdpbf16ps, with the same bits but for the payload of a NaN. dev.filigree.internal.Bf16Pairs is
+ * the same in Java.
  */
 #include <cmath>
 #include <cstdint>
@@ -50,14 +50,15 @@ inline float zero_if_denormal(float value) {
 inline float multiply_add_step(float a, float b, float sum) {
     const float x = zero_if_denormal(a), y = zero_if_denormal(b), s = zero_if_denormal(sum);
     const float result = std::fma(x, y, s);
-    /* What a float rounds up to the smallest normal may still be denormal with all 24 bits. The double is exact where
-     * it matters: there, both terms are multiples of 2^-166. */
+    /* What a float rounds up to the smallest normal may still be denormal with all 24 bits. The double is
+     * exact where it matters: there, both terms are multiples of 2^-166. */
     if (std::fabs(result) == 0x1p-126f && std::fabs(double{x} * double{y} + double{s}) < 0x1p-126 - 0x1p-151)
         return std::copysign(0.0f, result);
     return zero_if_denormal(result);
 }
 
-/* sum + odd(a) * odd(b), fused, then + even(a) * even(b), fused; denormal operands and sums are zeros of their sign. */
+/* sum + odd(a) * odd(b), fused, then + even(a) * even(b), fused; denormal operands and sums are zeros of
+ * their sign. */
 inline float multiply_add(uint32_t a, uint32_t b, float sum) {
     const float first = multiply_add_step(float_of(a & 0xffff0000), float_of(b & 0xffff0000), sum);
     return multiply_add_step(float_of(a << 16), float_of(b << 16), first);

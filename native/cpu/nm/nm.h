@@ -5,12 +5,12 @@
 
 namespace filigree {
 
-/* The arguments of an nm kernel, checked. */
-struct NmCall {
+/* The arguments of an nm kernel whose dense operands have elements E, checked. */
+template <class E> struct NmCallOf {
     const filigree_nm_packed *a;
-    const float *b;
+    const E *b;
     int64_t b_stride;
-    float *c;
+    E *c;
     int64_t c_stride;
     int64_t n;
     float alpha;
@@ -20,7 +20,11 @@ struct NmCall {
     void *scratch;
 };
 
+using NmCall = NmCallOf<float>;
+using Nm16Call = NmCallOf<uint16_t>;
+
 void nm_packed_f32_avx512(const NmCall &call);
+void nm_packed_bf16_avx512(const Nm16Call &call);
 
 } // namespace filigree
 

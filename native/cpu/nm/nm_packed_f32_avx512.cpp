@@ -30,26 +30,15 @@
 #include "cpu/common/math.h"
 #include "cpu/common/transpose_avx512.h"
 #include "cpu/nm/nm.h"
+#include "cpu/nm/nm_avx512.h"
+#include "cpu/nm/nm_rows_avx512.h"
 
 #include <cstring>
 #include <immintrin.h>
 #include <type_traits>
 
-#define FILIGREE_INLINE inline __attribute__((always_inline))
-
 namespace filigree {
 namespace {
-
-constexpr int64_t kLanes = 16;
-
-/* Values are a stream: 4 KiB ahead covers a DRAM latency at the 8 bytes a clock that memory gives. */
-constexpr int64_t kFloatsAhead = 1024;
-
-int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-
-template <class T> const T *table(const filigree_nm_packed *a, int64_t offset) {
-    return reinterpret_cast<const T *>(reinterpret_cast<const char *>(a) + offset);
-}
 
 /* What does not change within a call, and the panel at hand. */
 struct Panel {
@@ -60,7 +49,6 @@ struct Panel {
     float *sums;
     int32_t *offsets; /* of the group at hand: where an entry's row of B is in the tile, in floats */
     int64_t streams;
-    int64_t groups_a_run;
     int64_t first;  /* column of B and C, or token */
     int64_t width;  /* 1..64 */
     __mmask16 tail; /* lanes of the last vector */
@@ -76,61 +64,17 @@ Panel panel_of(const NmCall &call, int64_t index) {
     p.tile = reinterpret_cast<float *>(scratch);
     p.sums = reinterpret_cast<float *>(scratch + a->sums);
     p.offsets = reinterpret_cast<int32_t *>(scratch + a->columns);
-    p.streams = a->vector >= kLanes ? 1 : kLanes / a->vector;
-    p.groups_a_run = a->vector <= kLanes ? 1 : a->vector / kLanes;
+    p.streams = streams_of(*a);
     p.first = index * FILIGREE_NM_PANEL;
     p.width = smaller(FILIGREE_NM_PANEL, call.n - p.first);
     p.tail = first_lanes((p.width - 1) % kLanes + 1);
     return p;
 }
 
-/* ---- where things are ---- */
-
-/* The columns of a block that exist. */
-int64_t depth_of(const filigree_nm_packed &a, int64_t block) {
-    return smaller(a.block_depth, a.cols - block * a.block_depth);
-}
-
-int64_t slots_of(const filigree_nm_packed &a, int64_t block) {
-    return a.block_count == 0 ? 0 : (depth_of(a, block) + a.m - 1) / a.m * a.n;
-}
-
-const float *values_of(const filigree_nm_packed &a, int64_t block, int64_t group) {
-    return table<float>(&a, a.values) +
-           (block * slots_of(a, 0) * a.group_count + group * slots_of(a, block)) * kLanes;
-}
-
-const uint8_t *indices_of(const Panel &p, int64_t block, int64_t group) {
-    const filigree_nm_packed &a = *p.a;
-    const int64_t bits = p.streams * a.index_bits;
-    const int64_t runs = (a.group_count + p.groups_a_run - 1) / p.groups_a_run;
-    const int64_t run_bytes = (slots_of(a, block) * bits + 7) / 8;
-    return table<uint8_t>(&a, a.indices) + block * runs * ((slots_of(a, 0) * bits + 7) / 8) +
-           group / p.groups_a_run * run_bytes;
-}
-
-/* Fields [16 i, 16 i + 16) of up to 6 bits: they begin at a byte, and lane l's lies within the 32 bits of
- * which the byte that it begins in is the first. */
-FILIGREE_INLINE __m512i unpack_16(const uint8_t *run, int64_t i, int32_t bits) {
-    uint64_t low = 0, high = 0;
-    std::memcpy(&low, run + i * 2 * bits, sizeof low);
-    if (bits > 4) std::memcpy(&high, run + i * 2 * bits + bits, sizeof high);
-    const __m512i lane = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m512i shift = _mm512_mullo_epi64(lane, _mm512_set1_epi64(bits));
-    const __m512i first = _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(low)), shift);
-    /* Up to 4 bits, the first word has all 16 fields; beyond, the upper eight begin `bits` bytes later. */
-    const __m512i second = bits > 4 ? _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(high)), shift)
-                                    : _mm512_srlv_epi64(_mm512_set1_epi64(static_cast<int64_t>(low)),
-                                                        _mm512_add_epi64(shift, _mm512_set1_epi64(8 * bits)));
-    const __m512i fields = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(first)),
-                                              _mm512_cvtepi64_epi32(second), 1);
-    return _mm512_and_si512(fields, _mm512_set1_epi32((1 << bits) - 1));
-}
-
 /* offsets[slot][stream] = (first column + index) * scale */
 __attribute__((noinline)) void unpack_offsets(const Panel &p, int64_t block, int64_t group, int32_t scale) {
     const filigree_nm_packed &a = *p.a;
-    const uint8_t *run = indices_of(p, block, group);
+    const uint8_t *run = indices_of(a, block, group);
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
     const int64_t entries = slots_of(a, block) * p.streams;
     for (int64_t i = 0; i * kLanes < entries; ++i) {
@@ -197,7 +141,7 @@ FILIGREE_INLINE void add_four(const Panel &p, const float *values, const int32_t
 template <int Z, bool kShared>
 __attribute__((noinline)) void add_group(const Panel &p, int64_t block, int64_t group, float *sums) {
     const int64_t slots = slots_of(*p.a, block);
-    const float *values = values_of(*p.a, block, group);
+    const float *values = values_of<float>(*p.a, block, group);
     for (int64_t row = 0; row < kLanes; row += 4) {
         /* A group's values are as many floats ahead as there are left of it and the next: a quarter each
          * time. */
@@ -298,6 +242,41 @@ template <int Z> void multiply(const Panel &p, int64_t begin, int64_t end) {
     }
 }
 
+/* ---- rows of A in the lanes ---- */
+
+struct F32 {
+    using Element = float;
+    static constexpr int64_t kWindow = 16, kSlots = 1;
+
+    /* Whole windows; the blocks of all tokens lie side by side. */
+    static int64_t pitch(const filigree_nm_packed &a) {
+        return (a.block_depth + kWindow - 1) / kWindow * kWindow;
+    }
+
+    static FILIGREE_INLINE __m512i permute(__m512i index, __m512i elements) {
+        return _mm512_permutexvar_epi32(index, elements);
+    }
+    static FILIGREE_INLINE __m512 add(__m512i value, __m512i elements, __m512 sum) {
+        return _mm512_fmadd_ps(_mm512_castsi512_ps(value), _mm512_castsi512_ps(elements), sum);
+    }
+    static FILIGREE_INLINE __m512 load(const float *c, __mmask16 lanes) {
+        return _mm512_maskz_loadu_ps(lanes, c);
+    }
+    static FILIGREE_INLINE void store(float *c, __mmask16 lanes, __m512 y) {
+        _mm512_mask_storeu_ps(c, lanes, y);
+    }
+
+    /* tile[t][k] = B[first_row + k][first + t] */
+    static void transpose(const RowsPanel<F32> &p, int64_t first_row, int64_t depth) {
+        const int64_t stride = p.call->b_stride;
+        for (int64_t token = 0; token < p.width; token += kLanes)
+            for (int64_t k = 0; k < depth; k += kLanes)
+                transpose_16x16(p.call->b + (first_row + k) * stride + p.first + token, stride,
+                                smaller(kLanes, depth - k), smaller(kLanes, p.width - token),
+                                p.tile + token * p.pitch + k, p.pitch);
+    }
+};
+
 /* ---- one token: rows of A in the lanes ---- */
 
 /* The elements of B that lanes of one slot meet. */
@@ -314,17 +293,15 @@ FILIGREE_INLINE __m512 pick_shared(const float *b, const int32_t *offsets, int64
 __attribute__((noinline)) void add_group_of_one(const Panel &p, int64_t block, int64_t group, float *sums) {
     const filigree_nm_packed &a = *p.a;
     const int64_t slots = slots_of(a, block);
-    const float *values = values_of(a, block, group);
+    const float *values = values_of<float>(a, block, group);
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
-    const uint8_t *run = indices_of(p, block, group);
+    const uint8_t *run = indices_of(a, block, group);
     const bool shared = p.streams < kLanes;
     if (shared) unpack_offsets(p, block, group, 1);
     __m512 s = block == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums);
     for (int64_t slot = 0; slot < slots; ++slot) {
         const float *at = values + slot * kLanes;
-        _mm_prefetch(
-            reinterpret_cast<const char *>(reinterpret_cast<uintptr_t>(at) + kFloatsAhead * sizeof(float)),
-            _MM_HINT_T0);
+        prefetch(at, kBytesAhead);
         const __m512 b =
             shared ? pick_shared(p.tile, p.offsets + slot * p.streams, p.streams)
                    : pick(p.tile + first_columns[slot * kLanes], a.m, unpack_16(run, slot, a.index_bits));
@@ -372,6 +349,11 @@ void nm_packed_f32_avx512(const NmCall &call) {
         const int64_t chunk_end = smaller(call.end - index * a.chunk_count, a.chunk_count);
         const int64_t begin = chunk * a.chunk_groups,
                       end = smaller(chunk_end * a.chunk_groups, a.group_count);
+        if (a.vector == 1 && a.index_bits > 0 && has_windows<F32>(a)) {
+            multiply_windows(rows_panel_of<F32>(call, index), begin, end);
+            item += chunk_end - chunk;
+            continue;
+        }
         const Panel p = panel_of(call, index);
         if (p.width == 1 && (p.streams < kLanes || a.m <= 32)) {
             multiply_one(p, begin, end);

@@ -3,7 +3,6 @@ package dev.filigree.bench;
 import com.google.gson.JsonObject;
 import dev.filigree.Activation;
 import dev.filigree.DType;
-import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.SideBySide;
@@ -12,10 +11,9 @@ import dev.filigree.format.NmMatrix;
 import dev.filigree.format.NmPattern;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.Locale;
-import java.util.SplittableRandom;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -54,7 +52,7 @@ final class BenchNmCommand implements Callable<Integer> {
     private int tokens;
 
     @Option(names = "--dtype", converter = Choice.OfDType.class, paramLabel = "TYPE",
-        description = "Storage type: f32 (default).")
+        description = "Storage type: f32 (default) or bf16.")
     private DType dtype = DType.F32;
 
     @Option(names = "--layout", converter = Choice.OfLayout.class, paramLabel = "NAME",
@@ -76,9 +74,10 @@ final class BenchNmCommand implements Callable<Integer> {
         NmPattern pattern = check();
         NmMatrix a;
         try (Arena arena = Arena.ofConfined()) {
-            a = NmMatrix.pruned(weights(arena), pattern);
+            a = NmMatrix.pruned(RandomMatrices.dense(arena, rows, cols, common.seed()), pattern);
         }
-        SpmmProblem problem = new SpmmProblem(NmEntries.of(a), tokens, layout, activation, common.seed());
+        SpmmProblem problem = new SpmmProblem(NmEntries.of(a, dtype), tokens, layout, activation, common.seed(),
+            Optional.empty(), dtype);
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
@@ -104,10 +103,6 @@ final class BenchNmCommand implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(), "Invalid value for option '--cols': " + rows + " x " + cols
                 + " elements are more than the generator can make");
         }
-        if (dtype != DType.F32) {
-            throw new ParameterException(spec.commandLine(),
-                "Invalid value for option '--dtype': nm has no kernels for " + dtype.id() + " yet");
-        }
         NmPattern pattern;
         try {
             pattern = NmPattern.parse(patternText);
@@ -124,15 +119,6 @@ final class BenchNmCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), "Invalid value for option '--vector': " + e.getMessage());
         }
-    }
-
-    private DenseMatrix weights(Arena arena) {
-        DenseMatrix weights = DenseMatrix.allocate(arena, DType.F32, rows, cols);
-        SplittableRandom random = new SplittableRandom(common.seed());
-        for (long i = 0; i < (long) rows * cols; i++) {
-            weights.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
-        }
-        return weights;
     }
 
     private JsonObject describe(NmMatrix a, int workingSets) {

@@ -28,7 +28,7 @@ interface FloorCase {
      * What a case took.
      *
      * @param label of the case
-     * @param millis medians by contender: {@code ours}, or a peer's name
+     * @param millis medians by contender: {@code ours}, or a peer's name; and what else a floor compares
      * @param sparsity of the matrix
      * @param nnz its nonzeros
      * @param error why a time is missing, if one is

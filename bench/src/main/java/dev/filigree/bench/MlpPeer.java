@@ -1,6 +1,7 @@
 package dev.filigree.bench;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.bench.measure.Contender;
@@ -46,7 +47,8 @@ final class MlpPeer implements Contender {
 
     private static PeerSpmm open(String name, MlpProblem problem, int rows, int cols, PeerPool pool) {
         SpmmPeerProblem.Shape shape = new SpmmPeerProblem.Shape(
-            rows, cols, (long) rows * cols, problem.tokens(), Layout.TOKEN_MAJOR, Activation.NONE);
+            rows, cols, (long) rows * cols, problem.tokens(), Layout.TOKEN_MAJOR, Activation.NONE,
+            DType.F32);
         return pool.open(name, shape, MlpPeer::fill, 0);
     }
 

@@ -1,5 +1,7 @@
 package dev.filigree.bench;
 
+import dev.filigree.Bf16;
+import dev.filigree.DType;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.NmMatrix;
 import java.lang.foreign.MemorySegment;
@@ -10,8 +12,12 @@ final class NmEntries {
 
     private NmEntries() {}
 
-    /** The stored entries; those that pad the last group meet nothing and are left out. */
-    static CsrMatrix of(NmMatrix a) {
+    /**
+     * The stored entries; those that pad the last group meet nothing and are left out.
+     *
+     * @param dtype that their values are rounded to
+     */
+    static CsrMatrix of(NmMatrix a, DType dtype) {
         int[] columns = new int[a.slots()];
         int real = a.slots();
         a.columns(0, columns);
@@ -27,6 +33,9 @@ final class NmEntries {
             MemorySegment.copy(a.values(), ValueLayout.JAVA_FLOAT,
                 (long) r * a.slots() * Float.BYTES, values, r * real, real);
             offsets[r + 1] = offsets[r] + real;
+        }
+        for (int i = 0; i < values.length && dtype == DType.BF16; i++) {
+            values[i] = Bf16.toFloat(Bf16.fromFloat(values[i]));
         }
         return CsrMatrix.fromArrays(a.rows(), a.cols(), offsets, allColumns, values);
     }

@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import com.google.gson.JsonObject;
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -57,7 +58,8 @@ final class NmReportSection implements ReportSection {
         int failures = 0;
         int threads = Runtime.getRuntime().availableProcessors();
         try (Workers team = Workers.of(threads); PeerPool pool = new PeerPool(threads);
-                Progress progress = new Progress("nm", projections.size() * patterns.size())) {
+                Progress progress = new Progress("nm",
+                    projections.size() * patterns.size() * DType.values().length)) {
             SpmmEntrants entrants = new SpmmEntrants(
                 CommonOptions.availableOnHost(), true, context.peers() ? PeerNames.SPMM : List.of(), pool);
             for (Projection projection : projections) {
@@ -67,35 +69,39 @@ final class NmReportSection implements ReportSection {
                     WeightMatrix weights = projection.weights();
                     NmMatrix a = NmMatrix.pruned(
                         DenseMatrix.of(weights.data(), weights.rows(), weights.cols()), pattern);
-                    SpmmProblem problem = new SpmmProblem(NmEntries.of(a), PROMPT, Layout.TOKEN_MAJOR,
-                        Activation.NONE, SEED, Optional.of(tokens.data()));
-                    SpmmComparison comparison =
-                        SpmmComparison.run(problem, Planner.nm(a), entrants, team, settings, () -> {});
-                    addRows(rows, projection, pattern, comparison);
-                    cases.add(comparison.toJson("nm", describe(projection, a, entrants.backends(), team, settings)));
-                    checked += comparison.results().size();
-                    failures += (int) comparison.results().stream().filter(SpmmReportSection::isFailure).count();
-                    progress.step();
+                    for (DType dtype : DType.values()) {
+                        SpmmProblem problem = new SpmmProblem(NmEntries.of(a, dtype), PROMPT, Layout.TOKEN_MAJOR,
+                            Activation.NONE, SEED, Optional.of(tokens.data()), dtype);
+                        SpmmComparison comparison =
+                            SpmmComparison.run(problem, Planner.nm(a), entrants, team, settings, () -> {});
+                        addRows(rows, projection, pattern, dtype, comparison);
+                        cases.add(comparison.toJson("nm",
+                            describe(projection, a, dtype, entrants.backends(), team, settings)));
+                        checked += comparison.results().size();
+                        failures +=
+                            (int) comparison.results().stream().filter(SpmmReportSection::isFailure).count();
+                        progress.step();
+                    }
                 }
             }
         }
         List<Block> blocks = new ArrayList<>();
         blocks.add(new Prose(Prose.Tone.PLAIN, inputs.provenance() + " The weights are pruned to each pattern here, by "
-            + "magnitude and without retraining. " + PROMPT + " tokens, token-major, f32, " + threads
+            + "magnitude and without retraining. " + PROMPT + " tokens, token-major, " + threads
             + " threads. GFLOP/s count stored entries alone."));
-        blocks.add(new DataTable("N:M products", List.of("weights", "pattern", "contender", "median ms", "GFLOP/s",
+        blocks.add(new DataTable("N:M products", List.of("weights", "pattern", "type", "contender", "median ms", "GFLOP/s",
             "speed over dense", "packed KiB", "max rel err"), rows));
         return new Section(title(), blocks, cases, checked, failures);
     }
 
     private static void addRows(
-            List<List<String>> rows, Projection projection, NmPattern pattern, SpmmComparison comparison) {
+            List<List<String>> rows, Projection projection, NmPattern pattern, DType dtype, SpmmComparison comparison) {
         double dense = comparison.results().stream()
             .filter(result -> result.name().equals(SpmmContender.DENSE) && result instanceof ContenderResult.Figures)
             .mapToDouble(result -> ((ContenderResult.Figures) result).timing().medianMillis()).findFirst().orElse(0);
         for (ContenderResult result : comparison.results()) {
             List<String> row = new ArrayList<>(
-                List.of(projection.weights().name(), pattern.toString(), result.name()));
+                List.of(projection.weights().name(), pattern.toString(), dtype.id(), result.name()));
             switch (result) {
                 case ContenderResult.Figures f -> row.addAll(List.of(format("%.3f", f.timing().medianMillis()),
                     format("%.1f", f.gflops()), dense == 0 ? "-" : format("%.2f", dense / f.timing().medianMillis()),
@@ -111,7 +117,8 @@ final class NmReportSection implements ReportSection {
     }
 
     private static JsonObject describe(
-            Projection projection, NmMatrix a, List<Backend> backends, Workers team, SideBySide.Settings settings) {
+            Projection projection, NmMatrix a, DType dtype, List<Backend> backends, Workers team,
+            SideBySide.Settings settings) {
         JsonObject json = new JsonObject();
         json.addProperty("matrix", "MiniLM-L6 " + projection.weights().name());
         json.addProperty("pruning", "magnitude");
@@ -120,7 +127,7 @@ final class NmReportSection implements ReportSection {
         json.addProperty("pattern", a.pattern().n() + ":" + a.pattern().m());
         json.addProperty("vector", a.pattern().vector());
         json.addProperty("tokens", PROMPT);
-        json.addProperty("dtype", "f32");
+        json.addProperty("dtype", dtype.id());
         json.addProperty("layout", Choice.name(Layout.TOKEN_MAJOR));
         json.add("backend", Json.strings(backends.stream().map(Backend::id).toList()));
         json.addProperty("threads", team.threads());

@@ -6,6 +6,7 @@ import dev.filigree.Workers;
 import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmOptions;
 import dev.filigree.nm.NmPlan;
+import dev.filigree.spi.Backends;
 import dev.filigree.suite.nm.NmCase;
 
 /** An implementation of N:M sparse GEMM under test; a test of the verification puts a wrong one in. */
@@ -26,6 +27,11 @@ interface NmSubject extends Subject<NmCase> {
         @Override
         public String name() {
             return backend.id();
+        }
+
+        @Override
+        public boolean takes(NmCase test) {
+            return Backends.provider(backend).orElseThrow().nm(test.dtype()).isPresent();
         }
 
         @Override

@@ -5,12 +5,14 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.PlanExplanation;
 import dev.filigree.Workers;
 import dev.filigree.format.NmMatrix;
+import dev.filigree.format.NmPattern;
 import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmOptions;
 import dev.filigree.nm.NmPlan;
 import dev.filigree.spmm.FallbackDense;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmPlan;
+import java.lang.foreign.Arena;
 
 /** Which of the library's operations computes a product with a sparse matrix. */
 @FunctionalInterface
@@ -19,8 +21,16 @@ interface Planner {
     /** SpMM, by a sparse kernel. */
     Planner SPMM = (problem, backend, team) -> spmm(problem, backend, team, FallbackDense.NEVER);
 
-    /** SpMM, by the dense kernel. */
-    Planner DENSE = (problem, backend, team) -> spmm(problem, backend, team, FallbackDense.ALWAYS);
+    /** The dense kernel of a type: in f32 SpMM's, in bf16 that of an N:M product that keeps all elements. */
+    Planner DENSE = (problem, backend, team) -> switch (problem.dtype()) {
+        case F32 -> spmm(problem, backend, team, FallbackDense.ALWAYS);
+        case BF16 -> {
+            try (Arena arena = Arena.ofConfined()) {
+                NmMatrix all = NmMatrix.pruned(problem.a().toDense(arena), NmPattern.of(1, 1));
+                yield nm(all).plan(problem, backend, team);
+            }
+        }
+    };
 
     private static Planned spmm(SpmmProblem problem, Backend backend, Workers team, FallbackDense dense) {
         SpmmPlan plan =
@@ -38,7 +48,8 @@ interface Planner {
      */
     static Planner nm(NmMatrix a) {
         return (problem, backend, team) -> {
-            NmPlan plan = Nm.plan(a, NmOptions.defaults().layout(problem.layout()).activation(problem.activation())
+            NmPlan plan = Nm.plan(a, NmOptions.defaults().dtype(problem.dtype())
+                .layout(problem.layout()).activation(problem.activation())
                 .backend(backend).workers(team));
             return new Planned(plan::run, plan.explain(), plan::close);
         };

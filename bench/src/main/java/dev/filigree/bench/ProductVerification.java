@@ -74,7 +74,7 @@ abstract class ProductVerification<C> implements Verification {
         Optional<String> failure = run(baseline, test, alone, input, scalar);
         // The seed picks the team, so that replaying a seed replays all of the case.
         Workers team = teams.get(Math.floorMod(seed * 0x9e3779b97f4a7c15L >>> 32, teams.size()));
-        for (Subject<C> subject : subjects) {
+        for (Subject<C> subject : subjects.stream().filter(each -> each.takes(test)).toList()) {
             for (Workers workers : List.of(alone, team)) {
                 DenseMatrix output = output(test, arena);
                 failure = failure

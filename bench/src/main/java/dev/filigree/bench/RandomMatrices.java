@@ -1,12 +1,26 @@
 package dev.filigree.bench;
 
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
 import dev.filigree.format.CsrMatrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 
-/** Sparse matrices made from a seed. */
+/** Matrices made from a seed. */
 final class RandomMatrices {
 
     private RandomMatrices() {}
+
+    /** A matrix of f32 between -1 and 1, any as likely as any other. */
+    static DenseMatrix dense(Arena arena, int rows, int cols, long seed) {
+        DenseMatrix matrix = DenseMatrix.allocate(arena, DType.F32, rows, cols);
+        SplittableRandom random = new SplittableRandom(seed);
+        for (long i = 0; i < (long) rows * cols; i++) {
+            matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
+        }
+        return matrix;
+    }
 
     /**
      * A matrix with exactly {@code round((1 - sparsity) * rows * cols)} nonzeros, any choice of places as likely

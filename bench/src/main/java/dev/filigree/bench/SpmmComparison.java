@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Refusal;
 import dev.filigree.Workers;
@@ -28,6 +29,7 @@ import java.util.Optional;
 record SpmmComparison(List<ContenderResult> results, int workingSets) {
 
     private static final double PEER_TOLERANCE = 1e-5;
+    private static final double PEER_TOLERANCE_BF16 = 0x1p-8;
 
     SpmmComparison {
         results = List.copyOf(results);
@@ -164,7 +166,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             SpmmDoubleReference.Verdict verdict) {
         boolean ours = contender instanceof SpmmContender;
         // Of a peer's sums and functions nothing is promised but that they are right.
-        boolean right = ours ? verdict.mismatch().isEmpty() : verdict.relativeError() <= PEER_TOLERANCE;
+        boolean right = ours ? verdict.mismatch().isEmpty() : verdict.relativeError() <= (problem.dtype() == DType.F32
+            ? PEER_TOLERANCE : PEER_TOLERANCE_BF16);
         if (!right) {
             return failure(contender, "wrong result: " + verdict.mismatch()
                 .orElse("relative error " + verdict.relativeError()));

@@ -9,26 +9,26 @@ import dev.filigree.bench.peer.SpmmPeerProblem;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spmm.SpmmOptions;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
  * An SpMM to measure: {@code out = act(A * B)}, or {@code act(X * A^T)} when token-major.
  *
- * @param a the sparse matrix
+ * @param a the sparse matrix; its values have the type
  * @param n columns of B, or tokens of X
  * @param layout of the dense operands
  * @param activation of the epilogue
  * @param seed of the dense input, where it is drawn
  * @param given the dense input, packed, in the layout; only its beginning counts if it is longer. Otherwise it is drawn
+ * @param dtype of all operands
  */
-record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed, Optional<float[]> given) {
+record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed, Optional<float[]> given,
+        DType dtype) {
 
-    /** A problem whose dense input is drawn. */
+    /** An f32 problem whose dense input is drawn. */
     SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, long seed) {
-        this(a, n, layout, activation, seed, Optional.empty());
+        this(a, n, layout, activation, seed, Optional.empty(), DType.F32);
     }
 
     /** The most columns or tokens of a decode step: the matrix is read once for few results. */
@@ -45,7 +45,7 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
 
     /** Bytes of the dense operands. */
     long denseBytes() {
-        return (long) Float.BYTES * n * ((long) a.rows() + a.cols());
+        return (long) dtype.bytes() * n * ((long) a.rows() + a.cols());
     }
 
     /** Adds shape and options to a case's description. */
@@ -53,7 +53,7 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
         caseJson.addProperty("rows", a.rows());
         caseJson.addProperty("cols", a.cols());
         caseJson.addProperty("n", n);
-        caseJson.addProperty("dtype", DType.F32.id());
+        caseJson.addProperty("dtype", dtype.id());
         caseJson.addProperty("layout", Choice.name(layout));
         caseJson.addProperty("activation", Choice.name(activation));
     }
@@ -65,15 +65,13 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
     /** The dense input: the same numbers on every call. */
     DenseMatrix input(Arena arena) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
-        DenseMatrix input = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.cols(), tokens ? a.cols() : n);
-        long elements = input.data().byteSize() / Float.BYTES;
-        if (given.isPresent()) {
-            MemorySegment.copy(given.get(), 0, input.data(), ValueLayout.JAVA_FLOAT, 0, Math.toIntExact(elements));
-            return input;
-        }
+        DenseMatrix input = DenseMatrix.allocate(arena, dtype, tokens ? n : a.cols(), tokens ? a.cols() : n);
         SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
-        for (long i = 0; i < elements; i++) {
-            input.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextDouble(-1, 1));
+        for (int r = 0; r < input.rows(); r++) {
+            for (int c = 0; c < input.cols(); c++) {
+                input.set(r, c, given.isPresent() ? given.get()[Math.toIntExact((long) r * input.cols() + c)]
+                    : (float) random.nextDouble(-1, 1));
+            }
         }
         return input;
     }
@@ -81,13 +79,13 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
     /** An output full of NaN, so that an element that nobody writes cannot pass for a result. */
     DenseMatrix output(Arena arena) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
-        DenseMatrix output = DenseMatrix.allocate(arena, DType.F32, tokens ? n : a.rows(), tokens ? a.rows() : n);
+        DenseMatrix output = DenseMatrix.allocate(arena, dtype, tokens ? n : a.rows(), tokens ? a.rows() : n);
         output.data().fill((byte) 0xff);
         return output;
     }
 
     SpmmPeerProblem.Shape peerShape() {
-        return new SpmmPeerProblem.Shape(a.rows(), a.cols(), a.nnz(), n, layout, activation);
+        return new SpmmPeerProblem.Shape(a.rows(), a.cols(), a.nnz(), n, layout, activation, dtype);
     }
 
     /** Writes matrix and dense input to memory that another process shares. */

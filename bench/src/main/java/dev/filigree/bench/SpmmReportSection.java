@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import com.google.gson.JsonObject;
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -129,7 +130,7 @@ final class SpmmReportSection implements ReportSection {
                 }
                 CsrMatrix pruned = cell.pruned();
                 SpmmProblem problem = new SpmmProblem(pruned, cell.n, Layout.TOKEN_MAJOR, Activation.NONE, SEED,
-                    Optional.of(tokens.data()));
+                    Optional.of(tokens.data()), DType.F32);
                 SideBySide.Settings settings = cases.isEmpty() ? new SideBySide.Settings(grid.settings.rounds(),
                     FIRST_WARM_UP, grid.settings.batch()) : grid.settings;
                 SpmmComparison comparison = SpmmComparison.run(problem, entrants, team, settings, () -> {});

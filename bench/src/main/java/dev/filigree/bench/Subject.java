@@ -13,6 +13,11 @@ interface Subject<C> {
     /** What messages call it. */
     String name();
 
+    /** Whether it can run a case at all; this machine may lack what some need. */
+    default boolean takes(C test) {
+        return true;
+    }
+
     /** Runs a case on a team and returns the id of the kernel that did it, or several with " + " between. */
     String run(C test, Workers team, DenseMatrix input, DenseMatrix output);
 }

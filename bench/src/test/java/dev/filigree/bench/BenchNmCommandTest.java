@@ -33,6 +33,21 @@ class BenchNmCommandTest {
         });
     }
 
+    @Test
+    void measuresBf16WithItsDensePath() {
+        CommandLineRun run = CommandLineRun.of("bench", "nm", "--rows", "50", "--cols", "70", "--pattern", "1:4",
+            "--tokens", "20", "--dtype", "bf16", "--dense", "--backend", "scalar,vector", "--threads", "1", "--rounds",
+            "2", "--json");
+        assertThat(run.code()).as(run.err()).isZero();
+        JsonObject json = JsonParser.parseString(run.out()).getAsJsonObject();
+        assertThat(json.getAsJsonObject("case").get("dtype").getAsString()).isEqualTo("bf16");
+        assertThat(json.getAsJsonArray("results")).hasSize(3).allSatisfy(line -> {
+            JsonObject result = line.getAsJsonObject();
+            assertThat(result.get("kernel").getAsString()).startsWith("nm_packed_bf16_");
+            assertThat(result.get("max_rel_err").getAsDouble()).isBetween(1e-5, 0x1p-8);
+        });
+    }
+
     @ParameterizedTest
     @CsvSource({"4:2, 1, --pattern", "2:4, 3, --vector", "8:2:4, 1, --pattern", "two, 1, --pattern"})
     void aBadPatternIsOneLineThatNamesTheOption(String pattern, String vector, String option) {
@@ -46,6 +61,7 @@ class BenchNmCommandTest {
     void verifyReachesEveryKernel() {
         CommandLineRun run = CommandLineRun.of("verify", "--op", "nm", "--cases", "30", "--seed", "4");
         assertThat(run.code()).as(run.out() + run.err()).isZero();
-        assertThat(run.out()).contains("nm_packed_f32_scalar", "nm_packed_f32_vector", "all 30 cases agree");
+        assertThat(run.out()).contains("nm_packed_f32_scalar", "nm_packed_f32_vector",
+            "nm_packed_bf16_scalar", "nm_packed_bf16_vector", "all 30 cases agree");
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
@@ -16,7 +17,7 @@ class SpmmProblemTest {
     private static final CsrMatrix A = CsrMatrix.fromDense(DenseMatrix.of(new float[] {1, 0, 2, 3, 4, 0}, 2, 3));
 
     private static SpmmProblem given(float... input) {
-        return new SpmmProblem(A, 2, Layout.TOKEN_MAJOR, Activation.NONE, 1, Optional.of(input));
+        return new SpmmProblem(A, 2, Layout.TOKEN_MAJOR, Activation.NONE, 1, Optional.of(input), DType.F32);
     }
 
     @Test

@@ -36,8 +36,12 @@ public final class Bf16Pairs {
      * zeros of their sign, and so do sums that are denormal when rounded to 24 bits.
      */
     public static float multiplyAdd(int a, int b, float sum) {
-        float first = step(zeroIfDenormal(odd(a)), zeroIfDenormal(odd(b)), zeroIfDenormal(sum));
-        return step(zeroIfDenormal(even(a)), zeroIfDenormal(even(b)), first);
+        return multiplyAdd(even(a), even(b), multiplyAdd(odd(a), odd(b), sum));
+    }
+
+    /** Half of it: {@code sum + a * b} for two bfloat16 as floats. */
+    public static float multiplyAdd(float a, float b, float sum) {
+        return step(zeroIfDenormal(a), zeroIfDenormal(b), zeroIfDenormal(sum));
     }
 
     private static float step(float a, float b, float sum) {

@@ -1,5 +1,6 @@
 package dev.filigree.internal;
 
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -22,6 +23,7 @@ public abstract class HostRuns implements AutoCloseable {
     private final boolean tokenMajor;
     private final int rows;
     private final int cols;
+    private final long elementBytes;
     private final Pool<Call> calls = new Pool<>();
 
     /**
@@ -31,12 +33,14 @@ public abstract class HostRuns implements AutoCloseable {
      * @param layout of the dense operands
      * @param rows of A
      * @param cols of A
+     * @param dtype of the dense operands
      */
-    protected HostRuns(Workers workers, Layout layout, int rows, int cols) {
+    protected HostRuns(Workers workers, Layout layout, int rows, int cols, DType dtype) {
         this.workers = workers;
         tokenMajor = layout == Layout.TOKEN_MAJOR;
         this.rows = rows;
         this.cols = cols;
+        elementBytes = dtype.bytes();
     }
 
     /** A call that no run uses yet. */
@@ -63,7 +67,7 @@ public abstract class HostRuns implements AutoCloseable {
 
     /** Kernels see native memory alone: columns (or tokens) of heap operands are copied in and out by groups. */
     private void runStaged(Call call, DenseMatrix b, DenseMatrix c, int n) {
-        long columnBytes = Float.BYTES * Math.max(1, (long) rows + cols);
+        long columnBytes = elementBytes * Math.max(1, (long) rows + cols);
         long fitting = STAGING_BYTES / columnBytes / PANEL * PANEL;
         int group = Math.clamp(fitting, PANEL, Math.max(PANEL, n));
         int width;
@@ -71,8 +75,8 @@ public abstract class HostRuns implements AutoCloseable {
             width = Math.min(group, n - first);
             long bStride = tokenMajor ? cols : width;
             long cStride = tokenMajor ? rows : width;
-            MemorySegment stagedB = call.stagedB.atLeast((long) Float.BYTES * width * Math.max(1, cols));
-            MemorySegment stagedC = call.stagedC.atLeast((long) Float.BYTES * width * Math.max(1, rows));
+            MemorySegment stagedB = call.stagedB.atLeast(elementBytes * width * Math.max(1, cols));
+            MemorySegment stagedC = call.stagedC.atLeast(elementBytes * width * Math.max(1, rows));
             copyGroup(b, first, width, stagedB, bStride, true);
             if (call.beta != 0f) {
                 copyGroup(c, first, width, stagedC, cStride, true);
@@ -88,13 +92,13 @@ public abstract class HostRuns implements AutoCloseable {
         int rowBegin = tokenMajor ? first : 0;
         int rowEnd = tokenMajor ? first + width : matrix.rows();
         int colBegin = tokenMajor ? 0 : first;
-        long bytes = (long) Float.BYTES * (tokenMajor ? matrix.cols() : width);
+        long bytes = elementBytes * (tokenMajor ? matrix.cols() : width);
         if (bytes == 0) {
             return;
         }
         for (int row = rowBegin; row < rowEnd; row++) {
-            long at = Float.BYTES * (row * matrix.rowStride() + colBegin);
-            long stagedAt = Float.BYTES * (row - rowBegin) * stride;
+            long at = elementBytes * (row * matrix.rowStride() + colBegin);
+            long stagedAt = elementBytes * (row - rowBegin) * stride;
             if (toStaged) {
                 MemorySegment.copy(matrix.data(), at, staged, stagedAt, bytes);
             } else {
@@ -116,11 +120,11 @@ public abstract class HostRuns implements AutoCloseable {
         private long firstItem;
         /** The input, native. */
         protected MemorySegment b;
-        /** Floats from row to row of b. */
+        /** Elements from row to row of b. */
         protected long bStride;
         /** The output, native. */
         protected MemorySegment c;
-        /** Floats from row to row of c. */
+        /** Elements from row to row of c. */
         protected long cStride;
         /** Columns or tokens. */
         protected int n;

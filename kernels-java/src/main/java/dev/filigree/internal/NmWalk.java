@@ -6,6 +6,7 @@ import static dev.filigree.spi.NmFormat.TOKEN_GAP;
 import static dev.filigree.spi.NmFormat.field;
 import static dev.filigree.spi.NmFormat.intField;
 
+import dev.filigree.DType;
 import dev.filigree.spi.NmFormat;
 import dev.filigree.spi.NmKernel;
 import java.lang.foreign.MemorySegment;
@@ -21,8 +22,31 @@ import java.lang.foreign.ValueLayout;
  */
 public abstract class NmWalk extends PanelWalk implements NmKernel {
 
-    /** For subclasses. */
-    protected NmWalk() {}
+    /**
+     * For subclasses.
+     *
+     * @param dtype of all operands
+     */
+    protected NmWalk(DType dtype) {
+        super(dtype);
+    }
+
+    /**
+     * Writes a group's values in bf16 to scratch, at {@link NmFormat#WORK}, as f32 in the order of slots.
+     *
+     * @param pairs the offset of {@code bf16[slots / 2][16][2]} in the packed matrix
+     */
+    protected void widenValues(MemorySegment packed, long pairs, int slots, MemorySegment scratch) {
+        long to = field(packed, NmFormat.WORK);
+        for (int slot = 0; slot < slots; slot += 2) {
+            for (int lane = 0; lane < NmFormat.LANES; lane++) {
+                int pair = packed.get(ValueLayout.JAVA_INT, pairs + 2L * slot * NmFormat.LANES + 4L * lane);
+                long at = to + Float.BYTES * ((long) slot * NmFormat.LANES + lane);
+                scratch.set(ValueLayout.JAVA_FLOAT, at, Bf16Pairs.odd(pair));
+                scratch.set(ValueLayout.JAVA_FLOAT, at + (long) Float.BYTES * NmFormat.LANES, Bf16Pairs.even(pair));
+            }
+        }
+    }
 
     /**
      * sums[row][0, padded) += value * block[column][0, padded) over the {@code slots} of a group of 16 rows, in order;
@@ -118,9 +142,10 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         copyBlock(b, bStride, tokens, first, block * field(packed, NmFormat.BLOCK_DEPTH), depth, width, padded(width),
             scratch, field(packed, NmFormat.STAGE));
         long rowBytes = (long) Float.BYTES * padded(width);
-        int groupEnd = Math.ceilDiv(depth, intField(packed, NmFormat.M)) * intField(packed, NmFormat.M);
-        if (depth < groupEnd) {
-            clear(scratch, depth * rowBytes, (groupEnd - depth) * rowBytes);
+        int unit = intField(packed, NmFormat.UNIT);
+        int unitEnd = Math.ceilDiv(depth, unit) * unit;
+        if (depth < unitEnd) {
+            clear(scratch, depth * rowBytes, (unitEnd - depth) * rowBytes);
         }
     }
 
@@ -160,15 +185,13 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         long firstRow = block * field(packed, NmFormat.BLOCK_DEPTH);
         long bytes = (long) Float.BYTES * depth;
         if (tokens) {
-            copyRows(b, Float.BYTES * (first * bStride + firstRow), Float.BYTES * bStride, scratch, 0, tokenBytes,
-                width, bytes);
+            loadRows(b, first * bStride + firstRow, bStride, scratch, 0, tokenBytes, width, depth);
         } else if (width == 1 && bStride == 1) {
-            MemorySegment.copy(b, Float.BYTES * (firstRow + first), scratch, 0, bytes);
+            loadRows(b, firstRow + first, depth, scratch, 0, tokenBytes, 1, depth);
         } else {
             long stageAt = field(packed, NmFormat.STAGE);
             long rowBytes = (long) Float.BYTES * width;
-            copyRows(b, Float.BYTES * (firstRow * bStride + first), Float.BYTES * bStride, scratch, stageAt, rowBytes,
-                depth, rowBytes);
+            loadRows(b, firstRow * bStride + first, bStride, scratch, stageAt, rowBytes, depth, width);
             transpose(scratch, stageAt, rowBytes, depth, width, 0, tokenBytes);
         }
         for (int t = 0; t < count; t++) {
@@ -187,17 +210,16 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         int rows = (int) Math.min((long) groups * NmFormat.LANES, field(packed, NmFormat.ROWS) - row);
         long sumBytes = (long) Float.BYTES * NmFormat.LANES * groups;
         long stagedBytes = (long) Float.BYTES * width;
-        long cAt = Float.BYTES * (tokens ? first * cStride + row : row * cStride + first);
-        long cStep = Float.BYTES * cStride;
+        long cAt = tokens ? first * cStride + row : row * cStride + first;
         if (beta != 0f && !tokens) {
-            copyRows(c, cAt, cStep, scratch, stageAt, stagedBytes, rows, stagedBytes);
+            loadRows(c, cAt, cStride, scratch, stageAt, stagedBytes, rows, width);
         }
         long biasAt = field(packed, NmFormat.BIAS);
         int activation = intField(packed, NmFormat.ACTIVATION);
         boolean plain = alpha == 1f && beta == 0f && biasAt == 0 && activation == ActivationCodes.NONE;
         for (int t = 0; t < width && !plain; t++) {
             if (beta != 0f && tokens) {
-                MemorySegment.copy(c, cAt + t * cStep, scratch, oldAt, (long) Float.BYTES * rows);
+                loadRows(c, cAt + t * cStride, cStride, scratch, oldAt, sumBytes, 1, rows);
             } else if (beta != 0f) {
                 transpose(scratch, stageAt + (long) Float.BYTES * t, stagedBytes, rows, 1, oldAt, sumBytes);
             }
@@ -205,10 +227,10 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
                 biasAt == 0 ? 0 : biasAt + Float.BYTES * row, activation);
         }
         if (tokens) {
-            copyRows(scratch, sumsAt, sumBytes, c, cAt, cStep, width, (long) Float.BYTES * rows);
+            storeRows(scratch, sumsAt, sumBytes, c, cAt, cStride, width, rows);
         } else {
             transpose(scratch, sumsAt, sumBytes, width, rows, stageAt, stagedBytes);
-            copyRows(scratch, stageAt, stagedBytes, c, cAt, cStep, rows, stagedBytes);
+            storeRows(scratch, stageAt, stagedBytes, c, cAt, cStride, rows, width);
         }
     }
 

@@ -107,18 +107,19 @@ public final class Operands {
      * @param layout of the operands
      * @param rows of A
      * @param cols of A
+     * @param dtype that both must have
      * @param memory where both must be
      * @return N, the columns or tokens
      * @throws IllegalArgumentException naming the operand
      * @throws IllegalStateException if an arena is closed
      */
     public static int requireProduct(
-            Layout layout, int rows, int cols, Memory memory, DenseMatrix b, DenseMatrix c) {
+            Layout layout, int rows, int cols, DType dtype, Memory memory, DenseMatrix b, DenseMatrix c) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
         String input = tokens ? "x" : "b";
         String output = tokens ? "y" : "c";
-        requireKind(input, b, DType.F32, memory);
-        requireKind(output, c, DType.F32, memory);
+        requireKind(input, b, dtype, memory);
+        requireKind(output, c, dtype, memory);
         int n = tokens ? b.rows() : b.cols();
         if (tokens) {
             requireShape(input, b, n, cols, "tokens x columns of A");

@@ -1,5 +1,7 @@
 package dev.filigree.internal;
 
+import dev.filigree.Bf16;
+import dev.filigree.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -18,8 +20,79 @@ public abstract class PanelWalk {
 
     private static final long STAGE_PITCH = (long) Float.BYTES * STAGE;
 
-    /** For subclasses. */
-    protected PanelWalk() {}
+    private final DType dtype;
+
+    /** For subclasses whose operands are f32. */
+    protected PanelWalk() {
+        this(DType.F32);
+    }
+
+    /**
+     * For subclasses.
+     *
+     * @param dtype of the dense operands; in scratch, all is f32
+     */
+    protected PanelWalk(DType dtype) {
+        this.dtype = dtype;
+    }
+
+    /** The type of the dense operands. */
+    protected final DType dtype() {
+        return dtype;
+    }
+
+    /** bf16 to f32 within scratch. What is read may end where that which is written does: it goes forward. */
+    protected void widen(MemorySegment scratch, long fromAt, long toAt, int count) {
+        for (long i = 0; i < count; i++) {
+            scratch.set(ValueLayout.JAVA_FLOAT, toAt + Float.BYTES * i,
+                Bf16.toFloat(scratch.get(ValueLayout.JAVA_SHORT, fromAt + Short.BYTES * i)));
+        }
+    }
+
+    /** f32 to bf16, in place: the results follow each other from the first on. */
+    protected void round(MemorySegment scratch, long at, int count) {
+        for (long i = 0; i < count; i++) {
+            scratch.set(ValueLayout.JAVA_SHORT, at + Short.BYTES * i,
+                Bf16.fromFloat(scratch.get(ValueLayout.JAVA_FLOAT, at + Float.BYTES * i)));
+        }
+    }
+
+    /**
+     * Copies {@code count} runs of an operand's elements to scratch, where they are f32.
+     *
+     * @param first element of the first run
+     * @param step elements from run to run
+     */
+    protected final void loadRows(MemorySegment from, long first, long step, MemorySegment scratch, long toAt,
+            long toStep, int count, int elements) {
+        if (dtype == DType.F32) {
+            copyRows(from, Float.BYTES * first, Float.BYTES * step, scratch, toAt, toStep, count,
+                (long) Float.BYTES * elements);
+            return;
+        }
+        // They arrive where the second half of the result will be.
+        long bytes = (long) Short.BYTES * elements;
+        for (int i = 0; i < count; i++) {
+            long at = toAt + i * toStep;
+            MemorySegment.copy(from, Short.BYTES * (first + i * step), scratch, at + bytes, bytes);
+            widen(scratch, at + bytes, at, elements);
+        }
+    }
+
+    /** Copies {@code count} runs of f32 from scratch, which loses them, to an operand; see {@link #loadRows}. */
+    protected final void storeRows(MemorySegment scratch, long fromAt, long fromStep, MemorySegment to, long first,
+            long step, int count, int elements) {
+        if (dtype == DType.F32) {
+            copyRows(scratch, fromAt, fromStep, to, Float.BYTES * first, Float.BYTES * step, count,
+                (long) Float.BYTES * elements);
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            round(scratch, fromAt + i * fromStep, elements);
+            MemorySegment.copy(scratch, fromAt + i * fromStep, to, Short.BYTES * (first + i * step),
+                (long) Short.BYTES * elements);
+        }
+    }
 
     /** to[j][i] = from[i][j] for i &lt; rows, j &lt; columns, within scratch; strides in bytes. */
     protected abstract void transpose(MemorySegment scratch, long fromAt, long fromStride, int rows, int columns,
@@ -43,15 +116,13 @@ public abstract class PanelWalk {
             int width, int padded, MemorySegment scratch, long stageAt) {
         long pitch = (long) Float.BYTES * padded;
         if (!tokens) {
-            copyRows(b, Float.BYTES * (firstRow * bStride + first), Float.BYTES * bStride, scratch, 0, pitch, depth,
-                (long) Float.BYTES * width);
+            loadRows(b, firstRow * bStride + first, bStride, scratch, 0, pitch, depth, width);
             return;
         }
-        long at = Float.BYTES * (first * bStride + firstRow);
+        long at = first * bStride + firstRow;
         for (int k = 0; k < depth; k += STAGE) {
             int count = Math.min(STAGE, depth - k);
-            copyRows(b, at + (long) Float.BYTES * k, Float.BYTES * bStride, scratch, stageAt, STAGE_PITCH, width,
-                (long) Float.BYTES * count);
+            loadRows(b, at + k, bStride, scratch, stageAt, STAGE_PITCH, width, count);
             transpose(scratch, stageAt, STAGE_PITCH, width, count, k * pitch, pitch);
         }
     }
@@ -68,15 +139,13 @@ public abstract class PanelWalk {
     protected final void finishRows(MemorySegment packed, long biasAt, int activation, int row, int count,
             MemorySegment scratch, long sumsAt, int padded, long oldAt, long stageAt, MemorySegment c, long cStride,
             boolean tokens, float alpha, float beta, long first, int width) {
-        long cAt = Float.BYTES * (tokens ? first * cStride + row : row * cStride + first);
-        long cStep = Float.BYTES * cStride;
+        long cAt = tokens ? first * cStride + row : row * cStride + first;
         long pitch = (long) Float.BYTES * padded;
-        long countBytes = (long) Float.BYTES * count;
         if (beta != 0f && tokens) {
-            copyRows(c, cAt, cStep, scratch, stageAt, STAGE_PITCH, width, countBytes);
+            loadRows(c, cAt, cStride, scratch, stageAt, STAGE_PITCH, width, count);
             transpose(scratch, stageAt, STAGE_PITCH, width, count, oldAt, pitch);
         } else if (beta != 0f) {
-            copyRows(c, cAt, cStep, scratch, oldAt, pitch, count, (long) Float.BYTES * width);
+            loadRows(c, cAt, cStride, scratch, oldAt, pitch, count, width);
         }
         boolean biased = biasAt != 0;
         if (alpha != 1f || beta != 0f || biased || activation != ActivationCodes.NONE) {
@@ -88,9 +157,9 @@ public abstract class PanelWalk {
         }
         if (tokens) {
             transpose(scratch, sumsAt, pitch, count, width, stageAt, STAGE_PITCH);
-            copyRows(scratch, stageAt, STAGE_PITCH, c, cAt, cStep, width, countBytes);
+            storeRows(scratch, stageAt, STAGE_PITCH, c, cAt, cStride, width, count);
         } else {
-            copyRows(scratch, sumsAt, pitch, c, cAt, cStep, count, (long) Float.BYTES * width);
+            storeRows(scratch, sumsAt, pitch, c, cAt, cStride, count, width);
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.filigree.nm;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Memory;
@@ -23,7 +24,7 @@ import java.util.Locale;
 import java.util.Objects;
 
 /**
- * An N:M sparse matrix A (M x K, f32), packed for one kernel, ready to be multiplied with many dense operands:
+ * An N:M sparse matrix A (M x K, f32 or bf16), packed for one kernel, ready to be multiplied with many dense operands:
  *
  * <p>{@link Layout#FEATURE_MAJOR}: {@code C = act(alpha * A * B + beta * C + bias)}, B is K x N, C is M x N, the
  * bias has one value a row.
@@ -34,6 +35,10 @@ import java.util.Objects;
  * never does, so it cannot turn an infinity into a NaN. With {@code beta = 0} the output is not read. Each element is
  * one chain of fused multiply-adds in ascending columns: the result of a run has the same bits on every host backend
  * and for every team size, and with N = M those of a dense product in that order.
+ *
+ * <p>In bf16, sums are f32: of each two stored entries the later is added first, as the instruction {@code vdpbf16ps}
+ * does, and denormals may count as zeros. Backends agree bit for bit as long as no element and no sum is denormal.
+ * With N = M it is a dense bf16 product.
  *
  * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says.
  * Warm runs allocate nothing. {@link #close()} gives the packed matrix back.
@@ -48,16 +53,18 @@ public final class NmPlan implements AutoCloseable {
     private final int cols;
     private final NmPattern pattern;
     private final Layout layout;
+    private final DType dtype;
     private final Runs runs;
     private final PlanExplanation explanation;
     private final Gate gate;
     private final LeakReport leakReport;
 
-    private NmPlan(NmMatrix a, Layout layout, Runs runs, PlanExplanation explanation) {
+    private NmPlan(NmMatrix a, NmOptions options, Runs runs, PlanExplanation explanation) {
         rows = a.rows();
         cols = a.cols();
         pattern = a.pattern();
-        this.layout = layout;
+        layout = options.layout();
+        dtype = options.dtype();
         this.runs = runs;
         this.explanation = explanation;
         gate = new Gate("the N:M plan of " + a);
@@ -67,12 +74,14 @@ public final class NmPlan implements AutoCloseable {
     static NmPlan create(NmMatrix a, NmOptions options) {
         Objects.requireNonNull(a, "a");
         Objects.requireNonNull(options, "options");
-        return create(a, options, Backends.select(options.backend(), OPERATION + " in f32", KernelProvider::nmF32));
+        return create(a, options, Backends.select(options.backend(), OPERATION + " in " + options.dtype().id(),
+            provider -> provider.nm(options.dtype())));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static NmPlan create(NmMatrix a, NmOptions options, KernelProvider provider) {
-        return create(a, options, new Backends.Selection<>(provider, provider.nmF32().orElseThrow(), List.of()));
+        return create(a, options, new Backends.Selection<>(provider,
+            provider.nm(options.dtype()).orElseThrow(), List.of()));
     }
 
     private static NmPlan create(NmMatrix a, NmOptions options, Backends.Selection<NmKernel> selection) {
@@ -85,15 +94,15 @@ public final class NmPlan implements AutoCloseable {
         // Shared: every worker reads it, and close() may come from any thread.
         Arena arena = Arena.ofShared();
         try {
-            MemorySegment packed = NmPacker.pack(a, options.layout().code(), options.activation().code(), bias, arena,
-                memory -> {
+            MemorySegment packed = NmPacker.pack(a, options.dtype(), options.layout().code(),
+                options.activation().code(), bias, arena, memory -> {
                     if (memory.byteSize() >= HUGE_PAGE_BYTES) {
                         selection.provider().adviseHugePages(memory);
                     }
                 });
-            PlanExplanation explanation = explain(a, options.layout(), packed, selection);
+            PlanExplanation explanation = explain(a, options, packed, selection);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
-            return new NmPlan(a, options.layout(), new Runs(selection.kernel(), packed, arena, options), explanation);
+            return new NmPlan(a, options, new Runs(selection.kernel(), packed, arena, options), explanation);
         } catch (Throwable t) {
             arena.close();
             throw t;
@@ -101,14 +110,15 @@ public final class NmPlan implements AutoCloseable {
     }
 
     private static PlanExplanation explain(
-            NmMatrix a, Layout layout, MemorySegment packed, Backends.Selection<NmKernel> selection) {
+            NmMatrix a, NmOptions options, MemorySegment packed, Backends.Selection<NmKernel> selection) {
         long blocks = NmFormat.field(packed, NmFormat.BLOCK_COUNT);
-        String format = a.pattern() + " in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
+        String format = a.pattern() + " of " + options.dtype().id() + " in " + blocks
+            + (blocks == 1 ? " block of " : " blocks of ")
             + NmFormat.field(packed, NmFormat.BLOCK_DEPTH) + " columns, rows interleaved by " + NmFormat.LANES + ", "
-            + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
+            + options.layout().name().toLowerCase(Locale.ROOT).replace('_', '-');
         return new PlanExplanation(OPERATION, selection.provider().backend(), selection.kernel().id(), format,
             packed.byteSize(), NmFormat.field(packed, NmFormat.SCRATCH_BYTES), 2.0 * a.nnz(),
-            (double) Float.BYTES * ((double) a.rows() + a.cols()), selection.passedOver());
+            options.dtype().bytes() * ((double) a.rows() + a.cols()), selection.passedOver());
     }
 
     /** The plan's runs on the host; owns the packed matrix. */
@@ -122,7 +132,7 @@ public final class NmPlan implements AutoCloseable {
 
         Runs(NmKernel kernel, MemorySegment packed, Arena arena, NmOptions options) {
             super(options.workers(), options.layout(), (int) NmFormat.field(packed, NmFormat.ROWS),
-                (int) NmFormat.field(packed, NmFormat.COLS));
+                (int) NmFormat.field(packed, NmFormat.COLS), options.dtype());
             this.kernel = kernel;
             this.packed = packed;
             this.arena = arena;
@@ -159,8 +169,8 @@ public final class NmPlan implements AutoCloseable {
     /**
      * Runs with {@code alpha = 1} and {@code beta = 0}.
      *
-     * @param b the dense input, f32: K x N, or N x K when token-major
-     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @param b the dense input, of the plan's type: K x N, or N x K when token-major
+     * @param c the output, of the plan's type: M x N, or N x M when token-major; must not overlap b
      * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
      *     thread, or the output is read-only or overlaps the input; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
@@ -174,9 +184,9 @@ public final class NmPlan implements AutoCloseable {
      * is complete.
      *
      * @param alpha factor of the product
-     * @param b the dense input, f32: K x N, or N x K when token-major
+     * @param b the dense input, of the plan's type: K x N, or N x K when token-major
      * @param beta factor of what the output holds; with 0 the output is not read
-     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @param c the output, of the plan's type: M x N, or N x M when token-major; must not overlap b
      * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
      *     thread, or the output is read-only or overlaps the input; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
@@ -186,7 +196,7 @@ public final class NmPlan implements AutoCloseable {
         try {
             Objects.requireNonNull(b, "b");
             Objects.requireNonNull(c, "c");
-            int n = Operands.requireProduct(layout, rows, cols, Memory.HOST, b, c);
+            int n = Operands.requireProduct(layout, rows, cols, dtype, Memory.HOST, b, c);
             Object event = Telemetry.beginRun();
             if (n > 0 && rows > 0) {
                 runs.run(alpha, b, beta, c, n);
@@ -210,6 +220,11 @@ public final class NmPlan implements AutoCloseable {
     /** The pattern of A. */
     public NmPattern pattern() {
         return pattern;
+    }
+
+    /** The type of all operands. */
+    public DType dtype() {
+        return dtype;
     }
 
     /** How the dense operands lie in memory. */

@@ -38,8 +38,12 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
-    /** N:M sparse GEMM in f32 on host operands, where the backend has it. */
-    default Optional<NmKernel> nmF32() {
+    /**
+     * N:M sparse GEMM on host operands, where the backend has it.
+     *
+     * @param dtype of all operands
+     */
+    default Optional<NmKernel> nm(DType dtype) {
         return Optional.empty();
     }
 

@@ -1,11 +1,12 @@
 package dev.filigree.spi;
 
+import dev.filigree.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The packed form of an N:M matrix in f32: one off-heap block of a header and tables, which the Java and the native
- * kernels read alike.
+ * The packed form of an N:M matrix in f32 or bf16: one off-heap block of a header and tables, which the Java and the
+ * native kernels read alike.
  *
  * <p>{@code native/include/filigree.h} defines what each field and table means ({@code filigree_nm_packed}); the
  * constants here are byte offsets of the header's fields. The field of a table holds the table's own byte offset in the
@@ -69,20 +70,26 @@ public final class NmFormat {
     public static final long OLD_VALUES = 120;
     /** Scratch offset of the memory through which operands are transposed. */
     public static final long STAGE = 128;
+    /** Scratch offset of {@code float[slots of a block][16]}: values of a group in bf16, widened. */
+    public static final long WORK = 136;
+    /** {@code int32}: the code of a type. */
+    public static final long DTYPE = 144;
+    /** {@code int32}: columns are padded to a multiple of it. */
+    public static final long UNIT = 148;
     /** {@code int32}. */
-    public static final long LAYOUT = 136;
+    public static final long LAYOUT = 152;
     /** {@code int32}. */
-    public static final long ACTIVATION = 140;
+    public static final long ACTIVATION = 156;
     /** Offset of {@code float[16 * GROUP_COUNT]}, or 0. */
-    public static final long BIAS = 144;
+    public static final long BIAS = 160;
     /** Offset of {@code int32[slots of a block][streams]}. */
-    public static final long FIRST_COLUMNS = 152;
+    public static final long FIRST_COLUMNS = 168;
     /** Offset of the indices. */
-    public static final long INDICES = 160;
+    public static final long INDICES = 176;
     /** Offset of the values. */
-    public static final long VALUES = 168;
+    public static final long VALUES = 184;
     /** Size of the header. */
-    public static final long HEADER_BYTES = 176;
+    public static final long HEADER_BYTES = 192;
 
     private NmFormat() {}
 
@@ -116,18 +123,36 @@ public final class NmFormat {
         return Math.ceilDiv(slots * streams(vector) * indexBits, Byte.SIZE);
     }
 
+    /** The code of a type in a header. */
+    public static int code(DType dtype) {
+        return switch (dtype) {
+            case F32 -> 0;
+            case BF16 -> 1;
+        };
+    }
+
+    /** The type of a packed matrix. */
+    public static DType dtype(MemorySegment packed) {
+        return intField(packed, DTYPE) == 0 ? DType.F32 : DType.BF16;
+    }
+
+    /** Columns that a block is a multiple of: those of one N:M group, or of two where their entries make pairs. */
+    public static int unit(DType dtype, int n, int m) {
+        return dtype == DType.BF16 && n % 2 == 1 ? 2 * m : m;
+    }
+
     /** The stored entries of a row in a block. */
     public static int slots(MemorySegment packed, long block) {
         long depth = field(packed, BLOCK_DEPTH);
-        int m = intField(packed, M);
+        int unit = intField(packed, UNIT);
         long columns = Math.min(depth, field(packed, COLS) - block * depth);
-        return (int) (Math.ceilDiv(columns, m) * intField(packed, N));
+        return (int) (Math.ceilDiv(columns, unit) * (unit / intField(packed, M)) * intField(packed, N));
     }
 
-    /** Where the values of a block and group are: {@code float[slots][16]}. */
+    /** Where the values of a block and group are: {@code float[slots][16]}, or {@code bf16[slots / 2][16][2]}. */
     public static long valuesAt(MemorySegment packed, long block, long group) {
         long before = block * slots(packed, 0) * field(packed, GROUP_COUNT) + group * slots(packed, block);
-        return field(packed, VALUES) + before * LANES * Float.BYTES;
+        return field(packed, VALUES) + before * LANES * dtype(packed).bytes();
     }
 
     /** Where the indices of a block and group are. */

@@ -3,9 +3,9 @@ package dev.filigree.spi;
 import java.lang.foreign.MemorySegment;
 
 /**
- * {@code C = activation(alpha * A * B + beta * C + bias)} in f32, A in N:M form, over a range of its packed form's work
- * items: the Java face of the function in {@code native/include/filigree.h}, which defines items, operands and the
- * order of sums.
+ * {@code C = activation(alpha * A * B + beta * C + bias)} in f32 or bf16, A in N:M form, over a range of its
+ * packed form's work items: the Java face of the functions in {@code native/include/filigree.h}, which defines items,
+ * operands and the order of sums.
  *
  * <p>A kernel is a pure function: it keeps nothing, allocates nothing, starts no threads. The caller has checked
  * every operand. Calls on disjoint ranges may run at the same time.
@@ -19,10 +19,10 @@ public interface NmKernel {
      * Computes work items {@code [begin, end)}.
      *
      * @param packed the matrix, see {@link NmFormat}
-     * @param b native f32, row-major
-     * @param bStride floats from row to row of b
-     * @param c native f32, row-major; written, and read when beta is not 0
-     * @param cStride floats from row to row of c
+     * @param b native, of the kernel's type, row-major
+     * @param bStride elements from row to row of b
+     * @param c native, of the kernel's type, row-major; written, and read when beta is not 0
+     * @param cStride elements from row to row of c
      * @param n columns of b and c, or tokens; at least 1
      * @param scratch native, at least the packed matrix's scratch bytes, 64-byte aligned, for this call alone
      */

@@ -1,5 +1,6 @@
 package dev.filigree.spmm;
 
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Memory;
@@ -41,7 +42,7 @@ final class HostExecutor extends HostRuns implements Executor {
     HostExecutor(SpmmKernel kernel, MemorySegment packed, DenseForm dense, Arena arena, Layout layout,
             Workers workers) {
         super(workers, layout, (int) SpmmFormat.field(packed, SpmmFormat.ROWS),
-            (int) SpmmFormat.field(packed, SpmmFormat.COLS));
+            (int) SpmmFormat.field(packed, SpmmFormat.COLS), DType.F32);
         this.kernel = kernel;
         this.packed = packed;
         this.dense = dense;

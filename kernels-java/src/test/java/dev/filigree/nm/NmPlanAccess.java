@@ -1,5 +1,6 @@
 package dev.filigree.nm;
 
+import dev.filigree.DType;
 import dev.filigree.format.NmMatrix;
 import dev.filigree.spi.KernelProvider;
 import java.lang.foreign.Arena;
@@ -16,7 +17,7 @@ public final class NmPlanAccess {
     }
 
     /** The packed form of a matrix. */
-    public static MemorySegment pack(NmMatrix a, Arena arena) {
-        return NmPacker.pack(a, 0, 0, null, arena, memory -> {});
+    public static MemorySegment pack(NmMatrix a, DType dtype, Arena arena) {
+        return NmPacker.pack(a, dtype, 0, 0, null, arena, memory -> {});
     }
 }

@@ -1,10 +1,9 @@
 package dev.filigree.suite;
 
 import dev.filigree.DenseMatrix;
-import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
-/** Comparison of f32 matrices bit for bit. */
+/** Comparison of matrices bit for bit. */
 public final class Bits {
 
     private Bits() {}
@@ -25,6 +24,6 @@ public final class Bits {
     }
 
     private static int bits(DenseMatrix m, int row, int col) {
-        return m.data().get(ValueLayout.JAVA_INT_UNALIGNED, Float.BYTES * (row * m.rowStride() + col));
+        return Float.floatToRawIntBits(m.get(row, col));
     }
 }

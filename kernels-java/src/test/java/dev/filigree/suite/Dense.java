@@ -1,10 +1,10 @@
 package dev.filigree.suite;
 
+import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 
 /** Dense operands of random cases: where they live, what is in them and between their rows. */
@@ -36,14 +36,26 @@ public final class Dense {
 
     private Dense() {}
 
-    /** A matrix whose rows are followed by gaps, but for the last. */
+    /** An f32 matrix whose rows are followed by gaps, but for the last. */
     public static DenseMatrix allocate(Place place, Arena arena, int rows, int cols, int padding) {
+        return allocate(place, arena, DType.F32, rows, cols, padding);
+    }
+
+    /** A matrix whose rows are followed by gaps, but for the last. */
+    public static DenseMatrix allocate(Place place, Arena arena, DType dtype, int rows, int cols, int padding) {
         long stride = (long) cols + padding;
-        long elements = rows == 0 || cols == 0 ? 0 : (rows - 1) * stride + cols;
-        MemorySegment data = place == Place.HEAP
-            ? MemorySegment.ofArray(new float[Math.toIntExact(elements)])
-            : arena.allocate(elements * Float.BYTES, Float.BYTES);
-        return DenseMatrix.of(data, DType.F32, rows, cols, stride);
+        int elements = rows == 0 || cols == 0 ? 0 : Math.toIntExact((rows - 1) * stride + cols);
+        MemorySegment data = place != Place.HEAP
+            ? arena.allocate((long) elements * dtype.bytes(), dtype.bytes())
+            : dtype == DType.F32 ? MemorySegment.ofArray(new float[elements])
+            : MemorySegment.ofArray(new short[elements]);
+        return DenseMatrix.of(data, dtype, rows, cols, stride);
+    }
+
+    /** All elements as one row, those between the rows included. */
+    private static DenseMatrix flat(DenseMatrix matrix) {
+        return DenseMatrix.of(matrix.data(), matrix.dtype(), 1,
+            Math.toIntExact(matrix.data().byteSize() / matrix.dtype().bytes()));
     }
 
     /** Mostly near one, sometimes exactly zero, sometimes large or small: rounding must differ when order does. */
@@ -86,18 +98,20 @@ public final class Dense {
 
     /** One value between the rows. */
     public static void fillGaps(DenseMatrix matrix, float value) {
-        for (long i = 0; i < matrix.data().byteSize() / Float.BYTES; i++) {
+        DenseMatrix all = flat(matrix);
+        for (int i = 0; i < all.cols(); i++) {
             if (i % matrix.rowStride() >= matrix.cols()) {
-                matrix.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+                all.set(0, i, value);
             }
         }
     }
 
     /** Whether all gaps of an output still hold {@link #GAP}. */
     public static boolean gapsIntact(DenseMatrix output) {
-        for (long i = 0; i < output.data().byteSize() / Float.BYTES; i++) {
-            if (i % output.rowStride() >= output.cols()
-                    && output.data().getAtIndex(ValueLayout.JAVA_FLOAT, i) != GAP) {
+        DenseMatrix all = flat(output);
+        float gap = output.dtype() == DType.F32 ? GAP : Bf16.toFloat(Bf16.fromFloat(GAP));
+        for (int i = 0; i < all.cols(); i++) {
+            if (i % output.rowStride() >= output.cols() && all.get(0, i) != gap) {
                 return false;
             }
         }

@@ -9,7 +9,7 @@ import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmOptions;
 import dev.filigree.nm.NmPlan;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -49,6 +49,9 @@ public class NmBenchmark {
     @Param({"1", "128"})
     int n;
 
+    @Param({"f32", "bf16"})
+    String dtype;
+
     @Param({"scalar", "vector", "avx512"})
     String backend;
 
@@ -71,15 +74,18 @@ public class NmBenchmark {
             weights[i] = (i * 0x9e3779b9) / (float) (1L << 31);
         }
         NmMatrix a = NmMatrix.pruned(DenseMatrix.of(weights, size, size), NmPattern.parse(pattern));
-        plan = Nm.plan(a, NmOptions.defaults().backend(wanted));
+        DType type = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
+        plan = Nm.plan(a, NmOptions.defaults().dtype(type).backend(wanted));
         if (plan.backend() != wanted) {
             throw new IllegalStateException("asked for " + backend + ", got " + plan.explain());
         }
         arena = Arena.ofShared();
-        b = DenseMatrix.allocate(arena, DType.F32, a.cols(), n);
-        c = DenseMatrix.allocate(arena, DType.F32, a.rows(), n);
-        for (long i = 0; i < (long) a.cols() * n; i++) {
-            b.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (i % 17 - 8) / 8f);
+        b = DenseMatrix.allocate(arena, type, a.cols(), n);
+        c = DenseMatrix.allocate(arena, type, a.rows(), n);
+        for (int k = 0; k < a.cols(); k++) {
+            for (int j = 0; j < n; j++) {
+                b.set(k, j, ((k * n + j) % 17 - 8) / 8f);
+            }
         }
     }
 

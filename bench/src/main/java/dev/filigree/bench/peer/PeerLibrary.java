@@ -16,6 +16,15 @@ public interface PeerLibrary {
     void load(int threads);
 
     /**
+     * Whether it multiplies matrices of bf16, too, with sums in f32.
+     *
+     * @param name one of {@link #names()}
+     */
+    default boolean takesBf16(String name) {
+        return false;
+    }
+
+    /**
      * The ways in which it can do an SpMM; the fastest of those that work is measured.
      *
      * @param name one of {@link #names()}

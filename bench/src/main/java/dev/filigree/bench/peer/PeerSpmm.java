@@ -1,6 +1,5 @@
 package dev.filigree.bench.peer;
 
-import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.bench.measure.CheckedContender;
 import java.io.IOException;
@@ -99,7 +98,7 @@ public final class PeerSpmm implements CheckedContender {
     public DenseMatrix output() {
         process.ask("output", id);
         SpmmPeerProblem.Shape shape = problem.shape();
-        return DenseMatrix.of(problem.output(), DType.F32, shape.tokenMajor() ? shape.n() : shape.rows(),
+        return DenseMatrix.of(problem.output(), shape.dtype(), shape.tokenMajor() ? shape.n() : shape.rows(),
             shape.tokenMajor() ? shape.rows() : shape.n());
     }
 

@@ -1,6 +1,7 @@
 package dev.filigree.bench.peer;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.bench.measure.Statistics;
 import dev.filigree.bench.measure.WorkingSets;
 import dev.filigree.internal.vector.VectorMath;
@@ -33,6 +34,9 @@ final class ServedSpmm implements AutoCloseable {
     /** Packs a problem in every way that the library has for it, and keeps the fastest. */
     static ServedSpmm open(PeerLibrary library, String name, Path file, long cache, SpmmPeerProblem.Shape shape)
             throws IOException {
+        if (shape.dtype() == DType.BF16 && !library.takesBf16(name)) {
+            throw new PeerException("it takes no bf16");
+        }
         Arena shared = Arena.ofConfined();
         ServedSpmm served = null;
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {

@@ -1,6 +1,7 @@
 package dev.filigree.bench.peer;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.Layout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,9 +15,9 @@ import java.util.Locale;
  * @param shape of it
  * @param offsets where each row begins, and the end: long
  * @param columns of the stored entries, ascending in a row: int
- * @param values of the stored entries: float
- * @param input the dense operand, its rows without gaps: float
- * @param output where the result is to be shown: float
+ * @param values of the stored entries: float, exact in the type
+ * @param input the dense operand, its rows without gaps, of the type
+ * @param output where the result is to be shown, of the type
  */
 public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment columns, MemorySegment values,
         MemorySegment input, MemorySegment output) {
@@ -33,20 +34,22 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
      * @param n columns of B, or tokens
      * @param layout of the dense operands
      * @param activation of the epilogue
+     * @param dtype of all operands
      */
-    public record Shape(int rows, int cols, long nnz, int n, Layout layout, Activation activation) {
+    public record Shape(int rows, int cols, long nnz, int n, Layout layout, Activation activation, DType dtype) {
 
         /** The words of a command that {@link #parse} reads. */
         List<String> words() {
             return List.of(Integer.toString(rows), Integer.toString(cols), Long.toString(nnz), Integer.toString(n),
-                layout.name(), activation.name());
+                layout.name(), activation.name(), dtype.name());
         }
 
         static Shape parse(List<String> words) {
             return new Shape(Integer.parseInt(words.get(0)), Integer.parseInt(words.get(1)),
                 Long.parseLong(words.get(2)), Integer.parseInt(words.get(3)),
                 Layout.valueOf(words.get(4).toUpperCase(Locale.ROOT)),
-                Activation.valueOf(words.get(5).toUpperCase(Locale.ROOT)));
+                Activation.valueOf(words.get(5).toUpperCase(Locale.ROOT)),
+                DType.valueOf(words.get(6).toUpperCase(Locale.ROOT)));
         }
 
         /** Whether tokens are rows. */
@@ -56,12 +59,12 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
 
         /** Bytes of the dense input. */
         public long inputBytes() {
-            return (long) Float.BYTES * cols * n;
+            return (long) dtype.bytes() * cols * n;
         }
 
         /** Bytes of the dense output. */
         public long outputBytes() {
-            return (long) Float.BYTES * rows * n;
+            return (long) dtype.bytes() * rows * n;
         }
 
         /** Bytes of all the parts of a problem, one after the other. */
@@ -86,7 +89,7 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
             memory.asSlice(input, shape.inputBytes()), memory.asSlice(output, shape.outputBytes()));
     }
 
-    /** The matrix with its zeros, row by row. */
+    /** The matrix with its zeros, row by row, in f32. */
     public MemorySegment dense(Arena arena) {
         MemorySegment dense = arena.allocate((long) Float.BYTES * shape.rows * shape.cols, ALIGNMENT);
         for (int r = 0; r < shape.rows; r++) {

@@ -3,6 +3,7 @@ package dev.filigree.bench.peers;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.bench.peer.PackedSpmm;
 import dev.filigree.bench.peer.PeerException;
 import dev.filigree.bench.peer.PeerLibrary;
@@ -44,6 +45,11 @@ public final class OneDnn implements PeerLibrary {
         api = new OneDnnApi(library);
     }
 
+    @Override
+    public boolean takesBf16(String name) {
+        return name.equals("onednn-dense");
+    }
+
     /** What a way to multiply needs: the operands in the order and shape of matmul, and the packed one among them. */
     private enum Form {
         /** src = A, weights = B. */
@@ -58,7 +64,10 @@ public final class OneDnn implements PeerLibrary {
         List<SpmmVariant> variants = new ArrayList<>();
         boolean activates = problem.shape().activation() != Activation.NONE;
         for (Form form : Form.values()) {
-            variants.add(variant(problem, form, sparse, false));
+            // The pass over an output is f32's.
+            if (!activates || problem.shape().dtype() == DType.F32) {
+                variants.add(variant(problem, form, sparse, false));
+            }
             if (activates) {
                 variants.add(variant(problem, form, sparse, true));
             }
@@ -106,7 +115,7 @@ public final class OneDnn implements PeerLibrary {
             operandDescription = first ? strided(s.cols(), s.n(), s) : transposed(s.cols(), s.n(), s);
             outputDescription = first ? strided(s.rows(), s.n(), s) : transposed(s.rows(), s.n(), s);
             MemorySegment any = sparse ? api.csr(first ? s.rows() : s.cols(), first ? s.cols() : s.rows(), s.nnz())
-                : api.any(first ? s.rows() : s.cols(), first ? s.cols() : s.rows());
+                : api.any(first ? s.rows() : s.cols(), first ? s.cols() : s.rows(), s.dtype());
             try {
                 primitiveDescription = api.matmul(first ? any : operandDescription, first ? operandDescription : any,
                     outputDescription, fused ? s.activation() : Activation.NONE);
@@ -129,18 +138,20 @@ public final class OneDnn implements PeerLibrary {
         }
 
         private MemorySegment strided(int rows, int cols, SpmmPeerProblem.Shape s) {
-            return s.tokenMajor() ? api.strided(rows, cols, 1, rows) : api.strided(rows, cols, cols, 1);
+            return s.tokenMajor() ? api.strided(rows, cols, 1, rows, s.dtype())
+                : api.strided(rows, cols, cols, 1, s.dtype());
         }
 
         private MemorySegment transposed(int rows, int cols, SpmmPeerProblem.Shape s) {
-            return s.tokenMajor() ? api.strided(cols, rows, rows, 1) : api.strided(cols, rows, 1, cols);
+            return s.tokenMajor() ? api.strided(cols, rows, rows, 1, s.dtype())
+                : api.strided(cols, rows, 1, cols, s.dtype());
         }
 
         private void reorder(boolean first, MemorySegment wanted) {
             SpmmPeerProblem.Shape s = problem.shape();
             try (Arena unpacked = Arena.ofConfined()) {
-                MemorySegment plain = first ? api.strided(s.rows(), s.cols(), s.cols(), 1)
-                    : api.strided(s.cols(), s.rows(), 1, s.cols());
+                MemorySegment plain = first ? api.strided(s.rows(), s.cols(), s.cols(), 1, DType.F32)
+                    : api.strided(s.cols(), s.rows(), 1, s.cols(), DType.F32);
                 MemorySegment dense = api.memory(plain, problem.dense(unpacked));
                 api.reorder(plain, dense, wanted, matrix);
                 api.destroyMemory(dense);

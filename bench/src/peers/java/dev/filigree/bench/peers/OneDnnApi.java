@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.bench.peer.PeerException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -16,9 +17,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** oneDNN's C interface, as much of it as a matrix product needs; matrices are f32. Used by one thread. */
+/** oneDNN's C interface, as much of it as a matrix product needs. Used by one thread. */
 final class OneDnnApi {
 
+    private static final int BF16 = 2;
     private static final int F32 = 3;
     private static final int S32 = 4;
     private static final int CPU = 1;
@@ -99,20 +101,28 @@ final class OneDnnApi {
         return dimensions;
     }
 
-    MemorySegment strided(long rows, long cols, long rowStride, long columnStride) {
+    MemorySegment strided(long rows, long cols, long rowStride, long columnStride, DType dtype) {
         try (Arena arena = Arena.ofConfined()) {
-            return create("dnnl_memory_desc_create_with_strides", 2, dimensions(arena, rows, cols), F32,
+            return create("dnnl_memory_desc_create_with_strides", 2, dimensions(arena, rows, cols), code(dtype),
                 dimensions(arena, rowStride, columnStride));
         }
     }
 
     /** A matrix in whatever form a primitive likes best. */
-    MemorySegment any(long rows, long cols) {
+    MemorySegment any(long rows, long cols, DType dtype) {
         try (Arena arena = Arena.ofConfined()) {
-            return create("dnnl_memory_desc_create_with_tag", 2, dimensions(arena, rows, cols), F32, ANY);
+            return create("dnnl_memory_desc_create_with_tag", 2, dimensions(arena, rows, cols), code(dtype), ANY);
         }
     }
 
+    private static int code(DType dtype) {
+        return switch (dtype) {
+            case F32 -> F32;
+            case BF16 -> BF16;
+        };
+    }
+
+    /** Values in f32. */
     MemorySegment csr(long rows, long cols, long nnz) {
         try (Arena arena = Arena.ofConfined()) {
             return create("dnnl_memory_desc_create_with_csr_encoding", 2, dimensions(arena, rows, cols), F32, nnz, S32,

@@ -3,6 +3,7 @@ package dev.filigree.bench.peer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.Layout;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -21,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 class PeerServerTest {
 
     private static final SpmmPeerProblem.Shape SHAPE =
-        new SpmmPeerProblem.Shape(2, 3, 3, 2, Layout.FEATURE_MAJOR, Activation.RELU);
+        new SpmmPeerProblem.Shape(2, 3, 3, 2, Layout.FEATURE_MAJOR, Activation.RELU, DType.F32);
 
     @TempDir
     private Path folder;

@@ -22,10 +22,10 @@ public class Filigree extends Filigree$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cpu);
 
-    private static final int FILIGREE_ABI_VERSION = (int)1L;
+    private static final int FILIGREE_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_ABI_VERSION 1
+     * #define FILIGREE_ABI_VERSION 2
      * }
      */
     public static int FILIGREE_ABI_VERSION() {
@@ -582,6 +582,24 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+    private static final int FILIGREE_DTYPE_F32 = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_DTYPE_F32 = 0
+     * }
+     */
+    public static int FILIGREE_DTYPE_F32() {
+        return FILIGREE_DTYPE_F32;
+    }
+    private static final int FILIGREE_DTYPE_BF16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_DTYPE_BF16 = 1
+     * }
+     */
+    public static int FILIGREE_DTYPE_BF16() {
+        return FILIGREE_DTYPE_BF16;
+    }
     private static final int FILIGREE_FEATURE_MAJOR = (int)0L;
     /**
      * {@snippet lang=c :
@@ -892,6 +910,76 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_nm_packed_bf16_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_FLOAT,
+            Filigree.C_FLOAT,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_nm_packed_bf16_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_nm_packed_bf16_avx512$descriptor() {
+        return filigree_nm_packed_bf16_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_nm_packed_bf16_avx512$handle() {
+        return filigree_nm_packed_bf16_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_nm_packed_bf16_avx512$address() {
+        return filigree_nm_packed_bf16_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_nm_packed_bf16_avx512(MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_nm_packed_bf16_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_nm_packed_bf16_avx512", a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_ATTENTION_LANES = (int)16L;
     /**
      * {@snippet lang=c :
@@ -1007,24 +1095,6 @@ public class Filigree extends Filigree$shared {
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
-    }
-    private static final int FILIGREE_DTYPE_F32 = (int)0L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FILIGREE_DTYPE_F32 = 0
-     * }
-     */
-    public static int FILIGREE_DTYPE_F32() {
-        return FILIGREE_DTYPE_F32;
-    }
-    private static final int FILIGREE_DTYPE_BF16 = (int)1L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FILIGREE_DTYPE_BF16 = 1
-     * }
-     */
-    public static int FILIGREE_DTYPE_BF16() {
-        return FILIGREE_DTYPE_BF16;
     }
     private static final int FILIGREE_MLP_BLOCK = (int)16L;
     /**

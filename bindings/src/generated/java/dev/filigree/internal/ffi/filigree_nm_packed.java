@@ -34,6 +34,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t columns;
  *     int64_t old_values;
  *     int64_t stage;
+ *     int64_t work;
+ *     int32_t dtype;
+ *     int32_t unit;
  *     int32_t layout;
  *     int32_t activation;
  *     int64_t bias;
@@ -69,6 +72,9 @@ public class filigree_nm_packed {
         Filigree.C_LONG.withName("columns"),
         Filigree.C_LONG.withName("old_values"),
         Filigree.C_LONG.withName("stage"),
+        Filigree.C_LONG.withName("work"),
+        Filigree.C_INT.withName("dtype"),
+        Filigree.C_INT.withName("unit"),
         Filigree.C_INT.withName("layout"),
         Filigree.C_INT.withName("activation"),
         Filigree.C_LONG.withName("bias"),
@@ -918,6 +924,138 @@ public class filigree_nm_packed {
      */
     public static void stage(MemorySegment struct, long fieldValue) {
         struct.set(stage$LAYOUT, stage$OFFSET, fieldValue);
+    }
+
+    private static final OfLong work$LAYOUT = (OfLong)$LAYOUT.select(groupElement("work"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t work
+     * }
+     */
+    public static final OfLong work$layout() {
+        return work$LAYOUT;
+    }
+
+    private static final long work$OFFSET = $LAYOUT.byteOffset(groupElement("work"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t work
+     * }
+     */
+    public static final long work$offset() {
+        return work$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t work
+     * }
+     */
+    public static long work(MemorySegment struct) {
+        return struct.get(work$LAYOUT, work$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t work
+     * }
+     */
+    public static void work(MemorySegment struct, long fieldValue) {
+        struct.set(work$LAYOUT, work$OFFSET, fieldValue);
+    }
+
+    private static final OfInt dtype$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dtype"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t dtype
+     * }
+     */
+    public static final OfInt dtype$layout() {
+        return dtype$LAYOUT;
+    }
+
+    private static final long dtype$OFFSET = $LAYOUT.byteOffset(groupElement("dtype"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t dtype
+     * }
+     */
+    public static final long dtype$offset() {
+        return dtype$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t dtype
+     * }
+     */
+    public static int dtype(MemorySegment struct) {
+        return struct.get(dtype$LAYOUT, dtype$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t dtype
+     * }
+     */
+    public static void dtype(MemorySegment struct, int fieldValue) {
+        struct.set(dtype$LAYOUT, dtype$OFFSET, fieldValue);
+    }
+
+    private static final OfInt unit$LAYOUT = (OfInt)$LAYOUT.select(groupElement("unit"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int32_t unit
+     * }
+     */
+    public static final OfInt unit$layout() {
+        return unit$LAYOUT;
+    }
+
+    private static final long unit$OFFSET = $LAYOUT.byteOffset(groupElement("unit"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int32_t unit
+     * }
+     */
+    public static final long unit$offset() {
+        return unit$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int32_t unit
+     * }
+     */
+    public static int unit(MemorySegment struct) {
+        return struct.get(unit$LAYOUT, unit$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int32_t unit
+     * }
+     */
+    public static void unit(MemorySegment struct, int fieldValue) {
+        struct.set(unit$LAYOUT, unit$OFFSET, fieldValue);
     }
 
     private static final OfInt layout$LAYOUT = (OfInt)$LAYOUT.select(groupElement("layout"));

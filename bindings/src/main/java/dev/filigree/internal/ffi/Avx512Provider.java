@@ -24,7 +24,8 @@ public final class Avx512Provider implements KernelProvider {
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
     private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
     private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
-    private final Optional<NmKernel> nm = bind(NativeNm.ID, NativeNm::new);
+    private final Optional<NmKernel> nmF32 = bind(NativeNm.ID, NativeNm::new);
+    private final Optional<NmKernel> nmBf16 = bind(NativeNmBf16.ID, NativeNmBf16::new);
     private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
     private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
     private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
@@ -84,8 +85,11 @@ public final class Avx512Provider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nmF32() {
-        return nm;
+    public Optional<NmKernel> nm(DType dtype) {
+        return switch (dtype) {
+            case F32 -> nmF32;
+            case BF16 -> nmBf16;
+        };
     }
 
     @Override

@@ -155,7 +155,7 @@ class BindingsTest {
         assertSameFields(NmFormat.class, filigree_nm_packed.layout(),
             Set.of("PANEL", "LANES", "FEW", "TOKEN_GAP", "FINISH_ROWS", "ALIGNMENT", "TAIL", "MAGIC_VALUE",
                 "HEADER_BYTES"),
-            Set.of("n", "m", "vector", "index_bits", "layout", "activation"));
+            Set.of("n", "m", "vector", "index_bits", "dtype", "unit", "layout", "activation"));
         assertThat(NmFormat.HEADER_BYTES).isEqualTo(filigree_nm_packed.sizeof());
         assertThat(NmFormat.PANEL).isEqualTo(Filigree.FILIGREE_NM_PANEL());
         assertThat(NmFormat.MAGIC_VALUE).isEqualTo(Filigree.FILIGREE_NM_MAGIC());

@@ -4,18 +4,22 @@ import static dev.filigree.spi.NmFormat.LANES;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import dev.filigree.DType;
+import dev.filigree.internal.Bf16Pairs;
 import dev.filigree.internal.NmWalk;
 import dev.filigree.spi.NmFormat;
 import java.lang.foreign.MemorySegment;
 
-/** N:M sparse GEMM, one float at a time: runs everywhere, and is what the other kernels must equal. */
+/** N:M sparse GEMM, one element at a time: runs everywhere, and is what the other kernels must equal. */
 final class NmScalar extends NmWalk {
 
-    static final String ID = "nm_packed_f32_scalar";
+    NmScalar(DType dtype) {
+        super(dtype);
+    }
 
     @Override
     public String id() {
-        return ID;
+        return "nm_packed_" + dtype().id() + "_scalar";
     }
 
     @Override
@@ -23,7 +27,12 @@ final class NmScalar extends NmWalk {
             long sumsAt, boolean fresh) {
         expandColumns(packed, block, group, slots, scratch);
         int streams = NmFormat.streams(NmFormat.intField(packed, NmFormat.VECTOR));
+        boolean pairs = dtype() == DType.BF16;
         long values = NmFormat.valuesAt(packed, block, group);
+        if (pairs) {
+            widenValues(packed, values, slots, scratch);
+            values = NmFormat.field(packed, NmFormat.WORK);
+        }
         long columns = NmFormat.field(packed, NmFormat.COLUMNS);
         long rowBytes = (long) Float.BYTES * padded;
         for (int row = 0; row < LANES; row++) {
@@ -34,10 +43,12 @@ final class NmScalar extends NmWalk {
             int stream = row * streams / LANES;
             for (int slot = 0; slot < slots; slot++) {
                 long at = rowBytes * scratch.get(JAVA_INT, columns + 4L * (slot * streams + stream));
-                float value = packed.get(JAVA_FLOAT, values + 4L * (slot * LANES + row));
+                float value = (pairs ? scratch : packed).get(JAVA_FLOAT, values + 4L * (slot * LANES + row));
                 for (int j = 0; j < padded; j++) {
-                    scratch.set(JAVA_FLOAT, sums + 4L * j, Math.fma(value, scratch.get(JAVA_FLOAT, at + 4L * j),
-                        scratch.get(JAVA_FLOAT, sums + 4L * j)));
+                    float element = scratch.get(JAVA_FLOAT, at + 4L * j);
+                    float sum = scratch.get(JAVA_FLOAT, sums + 4L * j);
+                    scratch.set(JAVA_FLOAT, sums + 4L * j, pairs ? Bf16Pairs.multiplyAdd(value, element, sum)
+                        : Math.fma(value, element, sum));
                 }
             }
         }

@@ -19,7 +19,8 @@ public final class ScalarProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmScalar();
     private final GemmKernel gemm = new GemmScalar();
-    private final NmKernel nm = new NmScalar();
+    private final Map<DType, NmKernel> nm =
+        Map.of(DType.F32, new NmScalar(DType.F32), DType.BF16, new NmScalar(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpScalar(DType.F32), DType.BF16, new MlpScalar(DType.BF16));
     private final AttentionKernel attention = new AttentionScalar();
@@ -38,7 +39,8 @@ public final class ScalarProvider implements KernelProvider {
     public List<KernelInfo> kernels() {
         return List.of(new KernelInfo(SpmmScalar.ID, "spmm", DType.F32, "java", "1x1"),
             new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
-            new KernelInfo(NmScalar.ID, "nm", DType.F32, "java", "1x1"),
+            new KernelInfo("nm_packed_f32_scalar", "nm", DType.F32, "java", "1x1"),
+            new KernelInfo("nm_packed_bf16_scalar", "nm", DType.BF16, "java", "1x1"),
             new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"),
             new KernelInfo("mlp_dot_f32_scalar", "mlp", DType.F32, "java", "1x1"),
             new KernelInfo("mlp_axpy_f32_scalar", "mlp", DType.F32, "java", "1x1"),
@@ -57,8 +59,8 @@ public final class ScalarProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nmF32() {
-        return Optional.of(nm);
+    public Optional<NmKernel> nm(DType dtype) {
+        return Optional.of(nm.get(dtype));
     }
 
     @Override

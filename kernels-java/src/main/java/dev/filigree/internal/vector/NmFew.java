@@ -2,7 +2,6 @@ package dev.filigree.internal.vector;
 
 import static dev.filigree.internal.vector.RawMemory.ALL;
 import static dev.filigree.internal.vector.RawMemory.address;
-import static dev.filigree.internal.vector.Species.F32;
 import static dev.filigree.spi.NmFormat.LANES;
 
 import dev.filigree.spi.NmFormat;
@@ -14,6 +13,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
  * N:M sparse GEMM for few tokens with the Vector API: rows of A in the lanes. The matrix is read once for little
@@ -23,6 +23,9 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class NmFew {
 
+    /** As many lanes as indices that a word has. */
+    private static final VectorSpecies<Float> F32 =
+        Species.F32.vectorBitSize() >= 256 ? FloatVector.SPECIES_256 : FloatVector.SPECIES_128;
     private static final int LENGTH = F32.length();
     private static final long STEP = F32.vectorByteSize();
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
@@ -40,18 +43,21 @@ final class NmFew {
 
     /** Whether each row has positions of its own, the M elements fit a vector, and its lanes' indices a word. */
     static boolean canRun(MemorySegment packed) {
-        return NmFormat.intField(packed, NmFormat.VECTOR) == 1 && LENGTH <= LANES / 2
+        return NmFormat.intField(packed, NmFormat.VECTOR) == 1
             && NmFormat.intField(packed, NmFormat.M) <= LENGTH
             && NmFormat.intField(packed, NmFormat.INDEX_BITS) * LENGTH <= Integer.SIZE;
     }
 
-    /** See {@link dev.filigree.internal.NmWalk#multiplyFew}. */
-    static void multiply(MemorySegment packed, long block, long group, int groups, int slots, MemorySegment scratch,
-            int tokens, long tokenBytes, long sumsAt, long sumBytes) {
+    /**
+     * See {@link dev.filigree.internal.NmWalk#multiplyFew}.
+     *
+     * @param values the address of the groups' values, f32
+     */
+    static void multiply(MemorySegment packed, long values, long block, long group, int groups, int slots,
+            MemorySegment scratch, int tokens, long tokenBytes, long sumsAt, long sumBytes) {
         int bits = NmFormat.intField(packed, NmFormat.INDEX_BITS);
         long firstColumns = packed.address() + NmFormat.field(packed, NmFormat.FIRST_COLUMNS);
         long shifts = NmIndices.shifts(bits);
-        long values = packed.address() + NmFormat.valuesAt(packed, block, group);
         long words = packed.address() + NmFormat.indicesAt(packed, block, group);
         long x = scratch.address();
         long sums = x + sumsAt;

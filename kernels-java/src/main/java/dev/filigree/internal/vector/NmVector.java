@@ -5,6 +5,7 @@ import static dev.filigree.internal.vector.RawMemory.address;
 import static dev.filigree.internal.vector.Species.F32;
 import static dev.filigree.spi.NmFormat.LANES;
 
+import dev.filigree.DType;
 import dev.filigree.internal.NmWalk;
 import dev.filigree.spi.NmFormat;
 import java.lang.foreign.Arena;
@@ -26,12 +27,13 @@ import jdk.incubator.vector.FloatVector;
  * <p>Where rows share positions, a vector of B serves four rows: tiles of four rows by two vectors take six loads for
  * eight multiply-adds, and arithmetic bounds them, as in a dense product.
  *
+ * <p>bf16 is widened on the way into scratch, a group's values as well as B's block, and computed as f32: the same
+ * bits, since slots are in the order of sums.
+ *
  * <p>Each method that holds vectors is a compilation of its own, for the reason that {@link SpmmVector} gives. It goes
  * over the 16 rows of a group, which share their number of entries.
  */
 final class NmVector extends NmWalk {
-
-    static final String ID = "nm_packed_f32_vector";
 
     private static final int LENGTH = F32.length();
     private static final long STEP = F32.vectorByteSize();
@@ -58,9 +60,39 @@ final class NmVector extends NmWalk {
             long.class, long.class, long.class, long.class, long.class);
     }
 
+    NmVector(DType dtype) {
+        super(dtype);
+    }
+
     @Override
     public String id() {
-        return ID;
+        return "nm_packed_" + dtype().id() + "_vector";
+    }
+
+    /** The address of a group's values as f32. */
+    private long values(MemorySegment packed, long block, long group, int slots, MemorySegment scratch) {
+        long at = NmFormat.valuesAt(packed, block, group);
+        if (dtype() == DType.F32) {
+            return packed.address() + at;
+        }
+        widenValues(packed, at, slots, scratch);
+        return scratch.address() + NmFormat.field(packed, NmFormat.WORK);
+    }
+
+    @Override
+    protected void widenValues(MemorySegment packed, long pairs, int slots, MemorySegment scratch) {
+        VectorBf16.widenPairs(packed.address() + pairs, scratch.address() + NmFormat.field(packed, NmFormat.WORK),
+            slots / 2);
+    }
+
+    @Override
+    protected void widen(MemorySegment scratch, long fromAt, long toAt, int count) {
+        VectorBf16.widen(scratch.address() + fromAt, scratch.address() + toAt, count);
+    }
+
+    @Override
+    protected void round(MemorySegment scratch, long at, int count) {
+        VectorBf16.round(scratch.address() + at, scratch.address() + at, count);
     }
 
     @Override
@@ -68,7 +100,7 @@ final class NmVector extends NmWalk {
             long sumsAt, boolean fresh) {
         long offsets = scratch.address() + NmFormat.field(packed, NmFormat.COLUMNS);
         NmIndices.expand(packed, block, group, slots, Float.BYTES * padded, offsets);
-        long values = packed.address() + NmFormat.valuesAt(packed, block, group);
+        long values = values(packed, block, group, slots, scratch);
         long rowBytes = (long) Float.BYTES * padded;
         long to = scratch.address() + sumsAt;
         long from = fresh ? ZEROS.address() : to;
@@ -344,7 +376,15 @@ final class NmVector extends NmWalk {
         if (fresh) {
             clear(scratch, sumsAt, tokens * sumBytes);
         }
-        NmFew.multiply(packed, block, group, groups, slots, scratch, tokens, tokenBytes, sumsAt, sumBytes);
+        if (dtype() == DType.F32) {
+            NmFew.multiply(packed, packed.address() + NmFormat.valuesAt(packed, block, group), block, group, groups,
+                slots, scratch, tokens, tokenBytes, sumsAt, sumBytes);
+            return;
+        }
+        for (int i = 0; i < groups; i++) {
+            NmFew.multiply(packed, values(packed, block, group + i, slots, scratch), block, group + i, 1, slots,
+                scratch, tokens, tokenBytes, sumsAt + (long) Float.BYTES * LANES * i, sumBytes);
+        }
     }
 
     @Override

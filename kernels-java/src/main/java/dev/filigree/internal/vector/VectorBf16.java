@@ -44,6 +44,7 @@ public final class VectorBf16 {
     private static final int QUIET = 0x0040_0000;
 
     private static final MethodHandle[] WIDEN = {handle("widenAll")};
+    private static final MethodHandle[] PAIRS = {handle("widenAllPairs")};
     private static final MethodHandle[] ROUND = {handle("roundAll")};
 
     private VectorBf16() {}
@@ -90,12 +91,18 @@ public final class VectorBf16 {
         return bits.blend(bits.and(SIGN), small).reinterpretAsFloats();
     }
 
-    /** {@link Bf16#toFloat} of {@code count} elements from one address to another; either may be unaligned. */
+    /**
+     * {@link Bf16#toFloat} of {@code count} elements from one address to another, in ascending order; either may be
+     * unaligned.
+     */
     public static void widen(long from, long to, int count) {
         call(WIDEN[0], from, to, count);
     }
 
-    /** {@link Bf16#fromFloat} of {@code count} elements from one address to another. */
+    /**
+     * {@link Bf16#fromFloat} of {@code count} elements from one address to another, which may be the same, in
+     * ascending order.
+     */
     public static void round(long from, long to, int count) {
         call(ROUND[0], from, to, count);
     }
@@ -105,6 +112,24 @@ public final class VectorBf16 {
             method.invokeExact(from, to, count);
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
+        }
+    }
+
+    /**
+     * Takes {@code count} times 16 pairs apart: 16 odd elements, then the 16 even ones, as floats. Both addresses are
+     * those of whole vectors.
+     */
+    public static void widenPairs(long from, long to, int count) {
+        call(PAIRS[0], from, to, count);
+    }
+
+    private static void widenAllPairs(long from, long to, int count) {
+        for (int i = 0; i < count; i++) {
+            for (int lane = 0; lane < 16; lane += LENGTH) {
+                IntVector pairs = IntVector.fromMemorySegment(I32, ALL, address(from + 64L * i + 4L * lane), ORDER);
+                odd(pairs).intoMemorySegment(ALL, address(to + 128L * i + 4L * lane), ORDER);
+                even(pairs).intoMemorySegment(ALL, address(to + 128L * i + 64 + 4L * lane), ORDER);
+            }
         }
     }
 

@@ -58,18 +58,24 @@ final class VectorEpilogue {
         VectorMath.activate(activation, scratch, accAt, width);
     }
 
+    /** A loop for each step: a vector that is one thing or another where branches meet may get boxed. */
     private static void scaleLanes(long acc, long old, int width, float alpha, float beta, long bias) {
+        FloatVector factor = FloatVector.broadcast(F32, alpha);
         for (int j = 0; j < width; j += F32.length()) {
             long at = address(acc + 4L * j);
-            FloatVector y = FloatVector.fromMemorySegment(F32, ALL, at, ORDER).mul(alpha);
-            if (beta != 0f) {
-                FloatVector before = FloatVector.fromMemorySegment(F32, ALL, address(old + 4L * j), ORDER);
-                y = before.fma(FloatVector.broadcast(F32, beta), y);
-            }
-            if (bias != 0) {
-                y = y.add(FloatVector.fromMemorySegment(F32, ALL, address(bias + 4L * j), ORDER));
-            }
-            y.intoMemorySegment(ALL, at, ORDER);
+            FloatVector.fromMemorySegment(F32, ALL, at, ORDER).mul(factor).intoMemorySegment(ALL, at, ORDER);
+        }
+        FloatVector oldFactor = FloatVector.broadcast(F32, beta);
+        for (int j = 0; j < width && beta != 0f; j += F32.length()) {
+            long at = address(acc + 4L * j);
+            FloatVector.fromMemorySegment(F32, ALL, address(old + 4L * j), ORDER)
+                .fma(oldFactor, FloatVector.fromMemorySegment(F32, ALL, at, ORDER)).intoMemorySegment(ALL, at, ORDER);
+        }
+        for (int j = 0; j < width && bias != 0; j += F32.length()) {
+            long at = address(acc + 4L * j);
+            FloatVector.fromMemorySegment(F32, ALL, at, ORDER)
+                .add(FloatVector.fromMemorySegment(F32, ALL, address(bias + 4L * j), ORDER))
+                .intoMemorySegment(ALL, at, ORDER);
         }
     }
 

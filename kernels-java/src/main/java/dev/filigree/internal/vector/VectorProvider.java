@@ -19,7 +19,8 @@ public final class VectorProvider implements KernelProvider {
 
     private final SpmmKernel spmm = new SpmmVector();
     private final GemmKernel gemm = new GemmVector();
-    private final NmKernel nm = new NmVector();
+    private final Map<DType, NmKernel> nm =
+        Map.of(DType.F32, new NmVector(DType.F32), DType.BF16, new NmVector(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpVector(DType.F32), DType.BF16, new MlpVector(DType.BF16));
     private final AttentionKernel attention = new AttentionVector();
@@ -42,7 +43,8 @@ public final class VectorProvider implements KernelProvider {
         String isa = "java-" + Species.F32.vectorBitSize();
         return List.of(new KernelInfo(SpmmVector.ID, "spmm", DType.F32, isa, SpmmVector.TILE),
             new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
-            new KernelInfo(NmVector.ID, "nm", DType.F32, isa, NmVector.TILE),
+            new KernelInfo("nm_packed_f32_vector", "nm", DType.F32, isa, NmVector.TILE),
+            new KernelInfo("nm_packed_bf16_vector", "nm", DType.BF16, isa, NmVector.TILE),
             new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE),
             new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE_F32),
             new KernelInfo("mlp_axpy_f32_vector", "mlp", DType.F32, isa, MlpVector.AXPY_TILE),
@@ -61,8 +63,8 @@ public final class VectorProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nmF32() {
-        return Optional.of(nm);
+    public Optional<NmKernel> nm(DType dtype) {
+        return Optional.of(nm.get(dtype));
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.filigree.suite.nm;
 
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -38,13 +39,21 @@ class NmAllocationTest {
             }
             for (int n : new int[] {1, 100}) {
                 assertNothingAllocated(new NmCase(1, NmCase.matrix(2, 50, 200, NmPattern.of(2, 4)), n,
-                    Layout.FEATURE_MAJOR, Activation.GELU_ERF, new float[50], 2f, 3f, Dense.Place.HEAP, 0, 0), backend,
-                    team);
+                    Layout.FEATURE_MAJOR, Activation.GELU_ERF, new float[50], 2f, 3f, Dense.Place.HEAP, 0, 0,
+                    DType.F32), backend, team);
             }
         }
     }
 
     private static void assertNothingAllocated(NmCase test, Backend backend, Workers team) {
+        for (DType dtype : DType.values()) {
+            if (NmRun.backends(dtype).contains(backend)) {
+                assertNothingAllocatedIn(test.in(dtype), backend, team);
+            }
+        }
+    }
+
+    private static void assertNothingAllocatedIn(NmCase test, Backend backend, Workers team) {
         try (Arena arena = Arena.ofConfined();
                 NmPlan plan = Nm.plan(test.a(), test.options().backend(backend).workers(team))) {
             DenseMatrix b = test.input(arena);

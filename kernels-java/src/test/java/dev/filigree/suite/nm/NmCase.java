@@ -1,6 +1,7 @@
 package dev.filigree.suite.nm;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.format.NmMatrix;
@@ -24,11 +25,12 @@ import java.util.SplittableRandom;
  * @param alpha factor of the product
  * @param beta factor of the old output
  * @param place where the dense operands live
- * @param inputPadding floats between the rows of the input
- * @param outputPadding floats between the rows of the output
+ * @param inputPadding elements between the rows of the input
+ * @param outputPadding elements between the rows of the output
+ * @param dtype of all operands
  */
 public record NmCase(long seed, NmMatrix a, int n, Layout layout, Activation activation, float[] bias,
-        float alpha, float beta, Dense.Place place, int inputPadding, int outputPadding) {
+        float alpha, float beta, Dense.Place place, int inputPadding, int outputPadding, DType dtype) {
 
     /** Every width of an index, each set of rows that can share positions, groups that fill a block and that do not. */
     private static final String[] PATTERNS = {"2:4", "1:4", "4:8", "2:8", "1:8", "1:16", "2:16", "1:32", "1:64", "1:1",
@@ -61,12 +63,18 @@ public record NmCase(long seed, NmMatrix a, int n, Layout layout, Activation act
         Dense.Place[] places = Dense.Place.values();
         return new NmCase(seed, a, n, layouts[random.nextInt(layouts.length)],
             activations[random.nextInt(activations.length)], bias, alpha, beta, places[random.nextInt(places.length)],
-            random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0, random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0);
+            random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0, random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
+            random.nextBoolean() ? DType.F32 : DType.BF16);
     }
 
-    /** A plain case for a given matrix: no bias, no activation, alpha 1, beta 0, packed operands. */
+    /** A plain case for a given matrix: f32, no bias, no activation, alpha 1, beta 0, packed operands. */
     public static NmCase plain(NmMatrix a, int n, Layout layout) {
-        return new NmCase(0, a, n, layout, Activation.NONE, null, 1f, 0f, Dense.Place.AUTO, 0, 0);
+        return new NmCase(0, a, n, layout, Activation.NONE, null, 1f, 0f, Dense.Place.AUTO, 0, 0, DType.F32);
+    }
+
+    /** The same case in another type. */
+    public NmCase in(DType other) {
+        return new NmCase(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding, other);
     }
 
     /** A matrix of a pattern, pruned from random values; some of them are zeros, which may be stored. */
@@ -77,14 +85,15 @@ public record NmCase(long seed, NmMatrix a, int n, Layout layout, Activation act
 
     /** The options of a plan for this case. */
     public NmOptions options() {
-        NmOptions options = NmOptions.defaults().layout(layout).activation(activation);
+        NmOptions options = NmOptions.defaults().dtype(dtype).layout(layout).activation(activation);
         return bias == null ? options : options.bias(bias);
     }
 
     /** The dense input: the same numbers on every call. */
     public DenseMatrix input(Arena arena) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
-        DenseMatrix input = Dense.allocate(place, arena, tokens ? n : a.cols(), tokens ? a.cols() : n, inputPadding);
+        DenseMatrix input =
+            Dense.allocate(place, arena, dtype, tokens ? n : a.cols(), tokens ? a.cols() : n, inputPadding);
         // What a kernel must never read between the rows would spoil the result.
         Dense.fillGaps(input, Float.NaN);
         Dense.fill(input, new SplittableRandom(seed ^ 0x5eed));
@@ -94,7 +103,8 @@ public record NmCase(long seed, NmMatrix a, int n, Layout layout, Activation act
     /** The output before a run: numbers when beta is not 0, otherwise NaN, which a kernel must not read. */
     public DenseMatrix output(Arena arena) {
         boolean tokens = layout == Layout.TOKEN_MAJOR;
-        DenseMatrix output = Dense.allocate(place, arena, tokens ? n : a.rows(), tokens ? a.rows() : n, outputPadding);
+        DenseMatrix output =
+            Dense.allocate(place, arena, dtype, tokens ? n : a.rows(), tokens ? a.rows() : n, outputPadding);
         Dense.fillGaps(output, Dense.GAP);
         if (beta != 0) {
             Dense.fill(output, new SplittableRandom(seed ^ 0x0dd));
@@ -111,7 +121,7 @@ public record NmCase(long seed, NmMatrix a, int n, Layout layout, Activation act
     @Override
     public String toString() {
         return String.format(Locale.ROOT,
-            "seed %d: %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d", seed, a, n, layout,
-            activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding);
+            "seed %d: %s, %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d", seed, a, dtype.id(), n,
+            layout, activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding);
     }
 }

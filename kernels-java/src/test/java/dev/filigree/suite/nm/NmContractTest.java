@@ -66,6 +66,22 @@ class NmContractTest {
     }
 
     @Test
+    void aPlanInBf16TakesBf16Alone() {
+        NmOptions options = NmOptions.defaults().dtype(DType.BF16);
+        assertThat(options.toString()).contains("bf16");
+        assertThat(options.layout(Layout.TOKEN_MAJOR).dtype()).isEqualTo(DType.BF16);
+        try (NmPlan inBf16 = Nm.plan(a, options)) {
+            assertThat(inBf16.dtype()).isEqualTo(DType.BF16);
+            assertThat(inBf16.explain().kernel()).startsWith("nm_packed_bf16_");
+            assertThatThrownBy(() -> inBf16.run(dense(30, 8), DenseMatrix.allocate(arena, DType.BF16, 20, 8)))
+                .isInstanceOf(IllegalArgumentException.class).hasMessage("b is f32, this plan takes bf16");
+            assertThatThrownBy(() -> inBf16.run(DenseMatrix.allocate(arena, DType.BF16, 30, 8), dense(20, 8)))
+                .isInstanceOf(IllegalArgumentException.class).hasMessage("c is f32, this plan takes bf16");
+        }
+        assertThatThrownBy(() -> options.dtype(null)).isInstanceOf(NullPointerException.class).hasMessage("dtype");
+    }
+
+    @Test
     void aClosedPlanTeamOrArenaRefuses() {
         Arena shared = Arena.ofShared();
         DenseMatrix b = DenseMatrix.allocate(shared, DType.F32, 30, 8);
@@ -151,15 +167,19 @@ class NmContractTest {
         "4:4, 4", "8:2:4, 4.03125", "16:2:4, 4.015625", "32:1:8, 4.01171875"})
     void packedBytesAreThoseOfTheFormat(String pattern, double bytes) {
         NmMatrix large = NmCase.matrix(3, 256, 2048, NmPattern.parse(pattern));
-        MemorySegment packed = NmPlanAccess.pack(large, arena);
-        assertThat(packed.byteSize() / (bytes * large.nnz())).isBetween(1.0, 1.02 + 8192.0 / packed.byteSize());
-        assertThat(NmFormat.field(packed, NmFormat.BYTES)).isEqualTo(packed.byteSize());
+        for (DType dtype : DType.values()) {
+            MemorySegment packed = NmPlanAccess.pack(large, dtype, arena);
+            double arithmetic = (bytes - Float.BYTES + dtype.bytes()) * large.nnz();
+            assertThat(packed.byteSize() / arithmetic).isBetween(1.0, 1.02 + 8192.0 / packed.byteSize());
+            assertThat(NmFormat.field(packed, NmFormat.BYTES)).isEqualTo(packed.byteSize());
+        }
     }
 
     @Test
     void noWorkItemHoldsMoreThanASixtyFourth() {
         for (int rows : new int[] {1, 16, 1000, 1024, 1040, 5000}) {
-            MemorySegment packed = NmPlanAccess.pack(NmCase.matrix(4, rows, 8, NmPattern.of(2, 4)), arena);
+            MemorySegment packed = NmPlanAccess.pack(
+                NmCase.matrix(4, rows, 8, NmPattern.of(2, 4)), DType.F32, arena);
             long groups = NmFormat.field(packed, NmFormat.GROUP_COUNT);
             assertThat(NmFormat.field(packed, NmFormat.CHUNK_GROUPS)).isLessThanOrEqualTo(Math.max(1, groups / 64));
         }

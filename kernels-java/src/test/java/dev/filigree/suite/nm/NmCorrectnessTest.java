@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.Bf16;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -13,9 +15,9 @@ import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmPlan;
 import dev.filigree.suite.Bits;
 import dev.filigree.suite.Dense;
-import dev.filigree.suite.HostBackends;
 import dev.filigree.suite.Seeds;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
@@ -37,9 +39,12 @@ class NmCorrectnessTest {
     @AfterAll
     static void sayWhatRan() {
         NmMatrix a = NmCase.matrix(1, 4, 4, NmPattern.of(2, 4));
-        for (Backend backend : HostBackends.available()) {
-            try (NmPlan plan = Nm.plan(a, NmCase.plain(a, 1, Layout.FEATURE_MAJOR).options().backend(backend))) {
-                System.out.println("NmCorrectnessTest ran " + plan.explain().kernel());
+        for (DType dtype : DType.values()) {
+            NmCase test = NmCase.plain(a, 1, Layout.FEATURE_MAJOR).in(dtype);
+            for (Backend backend : NmRun.backends(dtype)) {
+                try (NmPlan plan = Nm.plan(a, test.options().backend(backend))) {
+                    System.out.println("NmCorrectnessTest ran " + plan.explain().kernel());
+                }
             }
         }
     }
@@ -55,13 +60,13 @@ class NmCorrectnessTest {
 
     /** Permuted and broadcast in lanes, one stream and two, an index of 3 bits, none, and one of 5. */
     @ParameterizedTest
-    @ValueSource(strings = {"2:4", "1:8", "4:4", "1:32", "8:2:4", "16:2:4"})
+    @ValueSource(strings = {"2:4", "1:8", "4:4", "1:32", "8:2:4", "16:2:4", "8:1:16", "32:3:7"})
     void everyTailOfEveryLayoutHasTheScalarBits(String pattern) {
         NmMatrix a = NmCase.matrix(3, 40, 140, NmPattern.parse(pattern));
         try (Workers team = Workers.of(2)) {
             for (Layout layout : Layout.values()) {
                 for (int n = 1; n <= 130; n += n < 70 ? 1 : 7) {
-                    assertSameBits(NmCase.plain(a, n, layout), team);
+                    assertSameBitsInEveryType(NmCase.plain(a, n, layout), team);
                 }
             }
         }
@@ -72,9 +77,9 @@ class NmCorrectnessTest {
     void teamSizeDoesNotChangeBits(Layout layout) {
         NmMatrix a = NmCase.matrix(4, 1500, 700, NmPattern.of(2, 4));
         Arena arena = Arena.ofAuto();
-        for (int n : new int[] {3, 100}) {
-            NmCase test = NmCase.plain(a, n, layout);
-            for (Backend backend : HostBackends.available()) {
+        for (NmCase test : List.of(NmCase.plain(a, 3, layout), NmCase.plain(a, 100, layout),
+                NmCase.plain(a, 3, layout).in(DType.BF16), NmCase.plain(a, 100, layout).in(DType.BF16))) {
+            for (Backend backend : NmRun.backends(test.dtype())) {
                 DenseMatrix first = null;
                 for (int threads : TEAMS) {
                     try (Workers team = Workers.of(threads)) {
@@ -95,26 +100,48 @@ class NmCorrectnessTest {
         NmMatrix a = NmCase.matrix(9, 45, 131, NmPattern.parse(pattern));
         Arena arena = Arena.ofAuto();
         DenseMatrix dense = a.toDense(arena);
-        for (int n : new int[] {1, 5, 37}) {
-            NmCase test = NmCase.plain(a, n, Layout.FEATURE_MAJOR);
-            DenseMatrix b = test.input(arena);
-            DenseMatrix expected = test.output(arena);
-            for (int r = 0; r < a.rows(); r++) {
-                for (int j = 0; j < n; j++) {
-                    float sum = 0f;
-                    for (int k = 0; k < a.cols(); k++) {
-                        sum = Math.fma(dense.get(r, k), b.get(k, j), sum);
+        for (DType dtype : DType.values()) {
+            for (int n : new int[] {1, 5, 37}) {
+                NmCase test = NmCase.plain(a, n, Layout.FEATURE_MAJOR).in(dtype);
+                DenseMatrix b = test.input(arena);
+                DenseMatrix expected = test.output(arena);
+                for (int r = 0; r < a.rows(); r++) {
+                    for (int j = 0; j < n; j++) {
+                        expected.set(r, j, dtype == DType.F32 ? sum(dense, r, b, j) : sumOfPairs(dense, r, b, j));
                     }
-                    expected.set(r, j, sum);
                 }
-            }
-            try (Workers one = Workers.of(1)) {
-                for (Backend backend : HostBackends.available()) {
-                    assertThat(Bits.difference("dense", expected, backend.id(), NmRun.run(test, backend, one, arena)))
-                        .isEmpty();
+                try (Workers one = Workers.of(1)) {
+                    for (Backend backend : NmRun.backends(dtype)) {
+                        DenseMatrix output = NmRun.run(test, backend, one, arena);
+                        assertThat(Bits.difference("dense", expected, backend.id(), output)).isEmpty();
+                    }
                 }
             }
         }
+    }
+
+    private static float sum(DenseMatrix a, int row, DenseMatrix b, int column) {
+        float sum = 0f;
+        for (int k = 0; k < a.cols(); k++) {
+            sum = Math.fma(a.get(row, k), b.get(k, column), sum);
+        }
+        return sum;
+    }
+
+    /** Of bf16: two columns at a time, the later first. */
+    private static float sumOfPairs(DenseMatrix a, int row, DenseMatrix b, int column) {
+        float sum = 0f;
+        for (int k = 0; k < a.cols(); k += 2) {
+            if (k + 1 < a.cols()) {
+                sum = Math.fma(rounded(a.get(row, k + 1)), b.get(k + 1, column), sum);
+            }
+            sum = Math.fma(rounded(a.get(row, k)), b.get(k, column), sum);
+        }
+        return sum;
+    }
+
+    private static float rounded(float x) {
+        return Bf16.toFloat(Bf16.fromFloat(x));
     }
 
     @ParameterizedTest
@@ -132,23 +159,31 @@ class NmCorrectnessTest {
         Arena arena = Arena.ofAuto();
         for (Layout layout : Layout.values()) {
             for (int n : new int[] {1, 3, 20}) {
-                NmCase test = NmCase.plain(a, n, layout);
-                DenseMatrix input = test.input(arena);
-                for (int k = 0; k < cols; k += pattern.m()) {
-                    for (int j = 0; j < n; j++) {
-                        float poison = j % 2 == 0 ? Float.NaN : Float.POSITIVE_INFINITY;
-                        input.set(layout == Layout.TOKEN_MAJOR ? j : k, layout == Layout.TOKEN_MAJOR ? k : j, poison);
+                for (DType dtype : DType.values()) {
+                    NmCase test = NmCase.plain(a, n, layout).in(dtype);
+                    DenseMatrix input = poisoned(test);
+                    for (Backend backend : NmRun.backends(dtype)) {
+                        DenseMatrix output = test.output(arena);
+                        try (NmPlan plan = Nm.plan(a, test.options().backend(backend))) {
+                            plan.run(input, output);
+                        }
+                        assertThat(new NmReference(test, input, output).mismatch(output)).as("%s", backend).isEmpty();
                     }
-                }
-                for (Backend backend : HostBackends.available()) {
-                    DenseMatrix output = test.output(arena);
-                    try (NmPlan plan = Nm.plan(a, test.options().backend(backend))) {
-                        plan.run(input, output);
-                    }
-                    assertThat(new NmReference(test, input, output).mismatch(output)).as("%s", backend).isEmpty();
                 }
             }
         }
+    }
+
+    /** The input of a case with NaN and infinities in the first column of each group. */
+    private static DenseMatrix poisoned(NmCase test) {
+        boolean tokens = test.layout() == Layout.TOKEN_MAJOR;
+        DenseMatrix input = test.input(Arena.ofAuto());
+        for (int k = 0; k < test.a().cols(); k += test.a().pattern().m()) {
+            for (int j = 0; j < test.n(); j++) {
+                input.set(tokens ? j : k, tokens ? k : j, j % 2 == 0 ? Float.NaN : Float.POSITIVE_INFINITY);
+            }
+        }
+        return input;
     }
 
     @ParameterizedTest
@@ -164,8 +199,8 @@ class NmCorrectnessTest {
                 for (Layout layout : Layout.values()) {
                     for (float beta : new float[] {0f, -0.5f}) {
                         for (int n : new int[] {1, 6, 83}) {
-                            assertSameBits(new NmCase(77, a, n, layout, activation, bias, 1.5f, beta,
-                                Dense.Place.AUTO, 3, 5), team);
+                            assertSameBitsInEveryType(new NmCase(77, a, n, layout, activation, bias, 1.5f, beta,
+                                Dense.Place.AUTO, 3, 5, DType.F32), team);
                         }
                     }
                 }
@@ -179,9 +214,15 @@ class NmCorrectnessTest {
             for (int[] shape : new int[][] {{0, 0, 0}, {0, 5, 3}, {5, 0, 3}, {5, 3, 0}, {1, 1, 1}}) {
                 NmMatrix a = NmCase.matrix(2, shape[0], shape[1], NmPattern.of(2, 4));
                 for (Layout layout : Layout.values()) {
-                    assertSameBits(NmCase.plain(a, shape[2], layout), team);
+                    assertSameBitsInEveryType(NmCase.plain(a, shape[2], layout), team);
                 }
             }
+        }
+    }
+
+    private static void assertSameBitsInEveryType(NmCase test, Workers team) {
+        for (DType dtype : DType.values()) {
+            assertSameBits(test.in(dtype), team);
         }
     }
 
@@ -190,7 +231,7 @@ class NmCorrectnessTest {
         NmReference reference = NmRun.reference(test, arena);
         DenseMatrix scalar = NmRun.run(test, Backend.SCALAR, team, arena);
         assertThat(reference.mismatch(scalar)).as("scalar").isEmpty();
-        for (Backend backend : HostBackends.available()) {
+        for (Backend backend : NmRun.backends(test.dtype())) {
             DenseMatrix output = NmRun.run(test, backend, team, arena);
             assertThat(reference.mismatch(output)).as(backend + " on " + team).isEmpty();
             assertThat(Bits.difference("scalar", scalar, backend.id(), output))

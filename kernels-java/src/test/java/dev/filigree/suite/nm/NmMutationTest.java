@@ -3,6 +3,7 @@ package dev.filigree.suite.nm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Refusal;
 import dev.filigree.internal.scalar.ScalarProvider;
@@ -23,7 +24,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** The suite's own test: kernels with a planted mistake must not pass it. */
 class NmMutationTest {
 
-    private static final NmKernel GOOD = new ScalarProvider().nmF32().orElseThrow();
 
     /** Mistakes that kernels make. */
     enum Mistake {
@@ -35,6 +35,8 @@ class NmMutationTest {
         LAST_ITEM_SKIPPED,
         /** beta is ignored. */
         BETA_IGNORED,
+        /** The halves of a word of bf16 are taken for each other. */
+        HALVES_SWAPPED,
         /** One float after the end of a row is overwritten. */
         WRITES_PAST_THE_ROW
     }
@@ -42,9 +44,17 @@ class NmMutationTest {
     @ParameterizedTest
     @EnumSource(Mistake.class)
     void isCaughtWithinAHundredCases(Mistake mistake) {
-        KernelProvider provider = new Mutant(mistake);
+        for (DType dtype : DType.values()) {
+            if (mistake != Mistake.HALVES_SWAPPED || dtype == DType.BF16) {
+                isCaughtWithinAHundredCases(mistake, dtype);
+            }
+        }
+    }
+
+    private static void isCaughtWithinAHundredCases(Mistake mistake, DType dtype) {
+        KernelProvider provider = new Mutant(mistake, new ScalarProvider().nm(dtype).orElseThrow());
         for (long seed = 0; seed < 100; seed++) {
-            NmCase test = NmCase.random(seed);
+            NmCase test = NmCase.random(seed).in(dtype);
             Arena arena = Arena.ofAuto();
             try (NmPlan plan = NmPlanAccess.plan(test.a(), test.options(), provider)) {
                 DenseMatrix output = NmRun.run(test, plan, arena);
@@ -56,7 +66,7 @@ class NmMutationTest {
         assertThat(mistake).as("a mistake that nobody noticed").isNull();
     }
 
-    private record Mutant(Mistake mistake) implements KernelProvider, NmKernel {
+    private record Mutant(Mistake mistake, NmKernel good) implements KernelProvider, NmKernel {
 
         @Override
         public Backend backend() {
@@ -74,7 +84,7 @@ class NmMutationTest {
         }
 
         @Override
-        public Optional<NmKernel> nmF32() {
+        public Optional<NmKernel> nm(DType dtype) {
             return Optional.of(this);
         }
 
@@ -96,7 +106,7 @@ class NmMutationTest {
                     }
                     // An index that is out of its group would be out of the block, too: powers of two alone have none.
                     boolean safe = Integer.bitCount(NmFormat.intField(packed, NmFormat.M)) == 1;
-                    GOOD.run(safe ? wrong : packed, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
+                    good.run(safe ? wrong : packed, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
                 }
                 case WRONG_GROUP -> {
                     MemorySegment wrong = Arena.ofAuto().allocate(packed.byteSize(), 64).copyFrom(packed);
@@ -105,17 +115,27 @@ class NmMutationTest {
                     if (NmFormat.slots(packed, 0) > NmFormat.intField(packed, NmFormat.N)) {
                         wrong.set(ValueLayout.JAVA_INT, at, packed.get(ValueLayout.JAVA_INT, at) + m);
                     }
-                    GOOD.run(wrong, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
+                    good.run(wrong, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
+                }
+                case HALVES_SWAPPED -> {
+                    MemorySegment wrong = Arena.ofAuto().allocate(packed.byteSize(), 64).copyFrom(packed);
+                    long last = packed.byteSize() - NmFormat.TAIL;
+                    for (long at = NmFormat.field(packed, NmFormat.VALUES); at < last; at += Integer.BYTES) {
+                        wrong.set(ValueLayout.JAVA_INT, at,
+                            Integer.rotateLeft(packed.get(ValueLayout.JAVA_INT, at), Short.SIZE));
+                    }
+                    good.run(wrong, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
                 }
                 case LAST_ITEM_SKIPPED ->
-                    GOOD.run(packed, b, bStride, c, cStride, n, alpha, beta, begin, end - 1, scratch);
-                case BETA_IGNORED -> GOOD.run(packed, b, bStride, c, cStride, n, alpha, 0f, begin, end, scratch);
+                    good.run(packed, b, bStride, c, cStride, n, alpha, beta, begin, end - 1, scratch);
+                case BETA_IGNORED -> good.run(packed, b, bStride, c, cStride, n, alpha, 0f, begin, end, scratch);
                 case WRITES_PAST_THE_ROW -> {
-                    GOOD.run(packed, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
+                    good.run(packed, b, bStride, c, cStride, n, alpha, beta, begin, end, scratch);
                     boolean tokens = NmFormat.intField(packed, NmFormat.LAYOUT) == 1;
                     long row = tokens ? NmFormat.field(packed, NmFormat.ROWS) : n;
-                    if (cStride > row && c.byteSize() > 4 * row) {
-                        c.set(ValueLayout.JAVA_FLOAT, 4 * row, 0f);
+                    int bytes = NmFormat.dtype(packed).bytes();
+                    if (cStride > row && c.byteSize() > bytes * row) {
+                        c.asSlice(bytes * row, bytes).fill((byte) 0);
                     }
                 }
             }

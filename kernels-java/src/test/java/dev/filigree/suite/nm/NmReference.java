@@ -1,5 +1,7 @@
 package dev.filigree.suite.nm;
 
+import dev.filigree.Bf16;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.format.NmMatrix;
@@ -11,7 +13,7 @@ import java.util.Optional;
 /**
  * The product of an N:M matrix in double over the stored entries, and the only tolerance that a result is held to:
  * {@code (8 + 2 sqrt(k)) 2^-24 S + k 2^-126}, where k counts the terms of an element's sum and S adds up their
- * magnitudes; an activation passes it on through its slope.
+ * magnitudes; an activation passes it on through its slope, and a result in bf16 may be {@code 2^-8} of itself away.
  */
 public final class NmReference {
 
@@ -35,7 +37,7 @@ public final class NmReference {
                 double sum = 0;
                 double magnitude = 0;
                 for (int slot = 0; slot < columns.length && columns[slot] < a.cols(); slot++) {
-                    double product = (double) value(a, row, slot)
+                    double product = (double) value(test, row, slot)
                         * (tokens ? input.get(j, columns[slot]) : input.get(columns[slot], j));
                     sum += product;
                     magnitude += Math.abs(product);
@@ -46,9 +48,10 @@ public final class NmReference {
         }
     }
 
-    /** One stored value. */
-    static float value(NmMatrix a, int row, int slot) {
-        return a.values().getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * a.slots() + slot);
+    /** One stored value, as the plan rounds it. */
+    private static float value(NmCase test, int row, int slot) {
+        float value = test.a().values().getAtIndex(ValueLayout.JAVA_FLOAT, (long) row * test.a().slots() + slot);
+        return test.dtype() == DType.F32 ? value : Bf16.toFloat(Bf16.fromFloat(value));
     }
 
     private void finish(int row, int at, int terms, double product, double productMagnitude, double old) {
@@ -59,7 +62,8 @@ public final class NmReference {
         int k = terms + (test.beta() == 0 ? 0 : 1) + (test.bias() == null ? 0 : 1);
         double bound = (8 + 2 * Math.sqrt(k)) * 0x1p-24 * magnitude + k * 0x1p-126;
         expected[at] = ReferenceMath.activate(test.activation(), sum);
-        tolerance[at] = bound * ReferenceMath.slope(test.activation(), sum, bound);
+        tolerance[at] = bound * ReferenceMath.slope(test.activation(), sum, bound)
+            + (test.dtype() == DType.F32 ? 0 : 0x1p-8 * Math.abs(expected[at]));
     }
 
     /** The first element of an output that is out of tolerance, or a gap between rows that was written to. */
