@@ -82,6 +82,52 @@ FILIGREE_CUDA_API int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed 
                                                      int64_t b_stride, float *c, int64_t c_stride, int64_t n,
                                                      float alpha, float beta, void *stream);
 
+/*
+ * The header of a packed sparse matrix A (rows x cols, bf16) for products with few columns; offsets are bytes from the
+ * header's own address, and every table starts at a multiple of 64.
+ *
+ * Tiles. A is cut into strips of 16 rows and each of these into tile_count tiles of 64 columns, padded with zeros that
+ * are not stored. Tile t of strip s begins 16 * tile_starts[s * tile_count + t] bytes after `tiles`; the next begins
+ * where it ends. A tile is 32 words of masks, then its nonzeros in bf16, then zeros up to a multiple of 16 bytes.
+ *
+ * Masks. A tile has 16 squares of 8 x 8, number 4 * j + r being what register r of operand A holds in the j-th
+ * mma.m16n8k16 of the tile. Bit 8 * i + 2 * q + e of square (j, r) stands for row 8 * (r % 2) + i and column
+ * 16 * q + 4 * j + 2 * (r / 2) + e of the tile: the multiplication takes columns in an order in which a lane needs 16
+ * that follow each other. The low word of the square is word 8 * j + r of the masks, the high word 8 * j + 4 + r.
+ * The nonzeros lie square by square, bit by bit.
+ */
+typedef struct filigree_cuda_bitmap_packed {
+    int64_t magic; /* FILIGREE_CUDA_BITMAP_MAGIC */
+    int64_t bytes; /* of the whole packed matrix, its 64 readable bytes at the end included */
+    int64_t rows;
+    int64_t cols;
+    int64_t nnz;
+    int64_t strip_count;
+    int64_t tile_count;  /* of a strip */
+    int32_t layout;      /* as of filigree_spmm_packed */
+    int32_t activation;  /* likewise */
+    int64_t bias;        /* float[rows], or offset 0: none */
+    int64_t tile_starts; /* uint32[strip_count * tile_count + 1] */
+    int64_t tiles;
+} filigree_cuda_bitmap_packed;
+
+#define FILIGREE_CUDA_BITMAP_MAGIC 0x3170616d62676c66LL /* "flgbmap1" in little-endian memory */
+
+/*
+ * C = activation(alpha * A * B + beta * C + bias), A, B and C in bf16, sums in f32, rounded to nearest even at the end.
+ * The order of sums is the tensor cores' and this kernel's: the same bits at every launch on one device. An element
+ * that is not stored never meets its operand, were it an infinity.
+ *
+ * header    the header of a, in host memory
+ * a         the packed matrix
+ * b         row-major, b_stride elements from row to row: cols x n, or n x cols when token-major
+ * c         row-major, c_stride elements from row to row: rows x n, or n x rows when token-major
+ */
+FILIGREE_CUDA_API int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header, const void *a,
+                                                         const uint16_t *b, int64_t b_stride, uint16_t *c,
+                                                         int64_t c_stride, int64_t n, float alpha, float beta,
+                                                         void *stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -52,7 +52,7 @@ public:
 
     /* Once, at most. */
     cudaError_t allocate(int64_t bytes);
-    float *floats() const { return static_cast<float *>(data_); }
+    template <class T> T *as() const { return static_cast<T *>(data_); }
 
 private:
     cudaStream_t stream_;

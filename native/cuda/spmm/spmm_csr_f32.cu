@@ -55,14 +55,14 @@ cudaError_t multiply(const filigree_spmm_packed &h, const void *a, const float *
     task.values = table<float>(a, h.values);
     task.virtual_rows = h.virtual_rows;
     task.b = b, task.b_stride = b_stride, task.n = n;
-    task.partials = partials.floats(), task.partial_stride = stride;
+    task.partials = partials.as<float>(), task.partial_stride = stride;
     task.out = out;
     cudaError_t error = launch_rows(task, stream);
     if (error != cudaSuccess || h.split_count == 0) return error;
 
     CombineTask combine{};
     combine.splits = table<int32_t>(a, h.splits);
-    combine.partials = partials.floats(), combine.partial_stride = stride;
+    combine.partials = partials.as<float>(), combine.partial_stride = stride;
     combine.n = n;
     combine.out = out;
     const dim3 grid(static_cast<unsigned>(h.split_count), blocks_y(divide_up(n, kThreads)));
@@ -85,14 +85,14 @@ cudaError_t multiply_tokens(const filigree_spmm_packed &h, const void *a, const 
     if (h.cols > 0) {
         error = b.allocate(h.cols * stride * int64_t{sizeof(float)});
         if (error != cudaSuccess) return error;
-        const TransposeTask turn{x, x_stride, b.floats(), stride, tokens, h.cols};
+        const TransposeTask turn{x, x_stride, b.as<float>(), stride, tokens, h.cols};
         error = launch_squares(spmm_transpose, turn, h.cols, tokens, stream);
         if (error != cudaSuccess) return error;
     }
-    const Output raw{sums.floats(), stride, nullptr, 1, 0, 0, true};
-    error = multiply(h, a, b.floats(), stride, tokens, raw, stream);
+    const Output raw{sums.as<float>(), stride, nullptr, 1, 0, 0, true};
+    error = multiply(h, a, b.as<float>(), stride, tokens, raw, stream);
     if (error != cudaSuccess) return error;
-    const FinishTask task{sums.floats(), stride, h.rows, tokens, out};
+    const FinishTask task{sums.as<float>(), stride, h.rows, tokens, out};
     return launch_squares(spmm_finish_tokens, task, h.rows, tokens, stream);
 }
 

@@ -58,6 +58,17 @@ void submit_copy(void *to, const void *from, size_t bytes, size_t zeros);
 void commit_copies();
 void wait_copies(int groups_left);
 
+/* Which element of its operand lane `lane` holds in place i: two to a register of A and B, one to a register of C. */
+struct Place {
+    int row, col;
+};
+Place place_of_a(int lane, int i); /* i < 8 */
+Place place_of_b(int lane, int i); /* i < 4 */
+Place place_of_c(int lane, int i); /* i < 4 */
+
+/* mma.sync.m16n8k16, bf16, by these places. */
+void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+
 /* One launch: body() runs for each thread. Returns when all have ended. */
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
 
@@ -85,6 +96,11 @@ template <class T> T filigree_cuda_sim_shuffle(T value, int from) {
 template <class T> T __shfl_sync(unsigned, T value, int lane) { return filigree_cuda_sim_shuffle(value, lane & 31); }
 template <class T> T __shfl_xor_sync(unsigned, T value, int mask) {
     return filigree_cuda_sim_shuffle(value, filigree_cuda_sim_lane() ^ mask);
+}
+
+template <class T> T __shfl_up_sync(unsigned, T value, int step) {
+    const int lane = filigree_cuda_sim_lane();
+    return filigree_cuda_sim_shuffle(value, lane >= step ? lane - step : lane);
 }
 
 template <class T> T __ldg(const T *from) { return *from; }

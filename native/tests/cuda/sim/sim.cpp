@@ -234,6 +234,36 @@ void wait_copies(int groups_left) {
     }
 }
 
+Place place_of_a(int lane, int i) { return {lane / 4 + 8 * (i / 2 % 2), lane % 4 * 2 + i % 2 + 8 * (i / 4)}; }
+Place place_of_b(int lane, int i) { return {lane % 4 * 2 + i % 2 + 8 * (i / 2), lane / 4}; }
+Place place_of_c(int lane, int i) { return {lane / 4 + 8 * (i / 2), lane % 4 * 2 + i % 2}; }
+
+void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+    const auto pair = [](uint32_t low, uint32_t high) { return low | static_cast<uint64_t>(high) << 32; };
+    const auto element = [](const uint64_t *two, int i) {
+        const uint32_t bits = static_cast<uint32_t>(*two >> (16 * i)) << 16;
+        float x;
+        std::memcpy(&x, &bits, sizeof x);
+        return x;
+    };
+    float whole_a[16][16], whole_b[16][8];
+    const uint64_t registers[3] = {pair(a[0], a[1]), pair(a[2], a[3]), pair(b0, b1)};
+    for (int part = 0; part < 3; ++part) {
+        const uint64_t *const given = exchange(registers[part]);
+        for (int lane = 0; lane < kLanes; ++lane)
+            for (int i = 0; i < 4; ++i) {
+                const Place place = part < 2 ? place_of_a(lane, 4 * part + i) : place_of_b(lane, i);
+                (part < 2 ? whole_a[place.row][place.col] : whole_b[place.row][place.col]) = element(given + lane, i);
+            }
+    }
+    for (int i = 0; i < 4; ++i) {
+        const Place place = place_of_c(static_cast<int>(threadIdx.x) % kLanes, i);
+        double sum = c[i];
+        for (int k = 0; k < 16; ++k) sum += double{whole_a[place.row][k]} * whole_b[k][place.col];
+        c[i] = static_cast<float>(sum);
+    }
+}
+
 void run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body) {
     ++launch_count;
     machine().launch(grid, block, shared_bytes, body);

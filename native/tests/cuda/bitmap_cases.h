@@ -1,0 +1,98 @@
+/* A packer of the tiles that filigree_cuda.h describes, for tests and benchmarks; it shares no code with kernels. */
+#ifndef FILIGREE_TESTS_CUDA_BITMAP_CASES_H
+#define FILIGREE_TESTS_CUDA_BITMAP_CASES_H
+
+#include "filigree_cuda.h"
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace filigree_test {
+
+inline float from_bf16(uint16_t x) {
+    const uint32_t bits = static_cast<uint32_t>(x) << 16;
+    float y;
+    std::memcpy(&y, &bits, sizeof y);
+    return y;
+}
+
+/* To nearest, ties to even, of a finite value. */
+inline uint16_t to_bf16(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+/* A dense matrix of which some elements are stored. */
+struct Sparse {
+    int64_t rows = 0, cols = 0;
+    std::vector<uint16_t> values;
+    std::vector<bool> stored;
+
+    bool has(int64_t row, int64_t col) const { return row < rows && col < cols && stored[row * cols + col]; }
+    uint16_t at(int64_t row, int64_t col) const { return values[row * cols + col]; }
+};
+
+struct PackedBitmap {
+    filigree_cuda_bitmap_packed header{};
+    std::vector<unsigned char> bytes; /* not aligned: copy before use */
+};
+
+inline PackedBitmap pack_bitmap(const Sparse &m, int32_t layout, int32_t activation, const std::vector<float> &bias) {
+    PackedBitmap packed;
+    filigree_cuda_bitmap_packed &h = packed.header;
+    h.magic = FILIGREE_CUDA_BITMAP_MAGIC;
+    h.rows = m.rows, h.cols = m.cols;
+    h.strip_count = (m.rows + 15) / 16, h.tile_count = (m.cols + 63) / 64;
+    h.layout = layout, h.activation = activation;
+
+    std::vector<uint32_t> starts;
+    std::vector<unsigned char> tiles;
+    for (int64_t strip = 0; strip < h.strip_count; ++strip) {
+        for (int64_t tile = 0; tile < h.tile_count; ++tile) {
+            starts.push_back(static_cast<uint32_t>(tiles.size() / 16));
+            uint32_t masks[32] = {};
+            std::vector<uint16_t> values;
+            for (int j = 0; j < 4; ++j) {
+                for (int r = 0; r < 4; ++r) {
+                    for (int bit = 0; bit < 64; ++bit) {
+                        const int i = bit / 8, q = bit % 8 / 2, e = bit % 2;
+                        const int64_t row = strip * 16 + 8 * (r % 2) + i;
+                        const int64_t col = tile * 64 + 16 * q + 4 * j + 2 * (r / 2) + e;
+                        if (!m.has(row, col)) continue;
+                        masks[8 * j + (bit < 32 ? 0 : 4) + r] |= 1u << (bit % 32);
+                        values.push_back(m.at(row, col));
+                        ++h.nnz;
+                    }
+                }
+            }
+            values.resize((values.size() + 7) / 8 * 8);
+            const auto *const m_bytes = reinterpret_cast<const unsigned char *>(masks);
+            const auto *const v_bytes = reinterpret_cast<const unsigned char *>(values.data());
+            tiles.insert(tiles.end(), m_bytes, m_bytes + sizeof masks);
+            tiles.insert(tiles.end(), v_bytes, v_bytes + values.size() * sizeof(uint16_t));
+        }
+    }
+    starts.push_back(static_cast<uint32_t>(tiles.size() / 16));
+
+    packed.bytes.resize(sizeof h);
+    const auto put = [&](const void *table, size_t bytes) {
+        packed.bytes.resize((packed.bytes.size() + 63) / 64 * 64);
+        const auto *const from = static_cast<const unsigned char *>(table);
+        const auto offset = static_cast<int64_t>(packed.bytes.size());
+        packed.bytes.insert(packed.bytes.end(), from, from + bytes);
+        return offset;
+    };
+    h.bias = bias.empty() ? 0 : put(bias.data(), bias.size() * sizeof(float));
+    h.tile_starts = put(starts.data(), starts.size() * sizeof(uint32_t));
+    h.tiles = put(tiles.data(), tiles.size());
+    packed.bytes.resize((packed.bytes.size() + 63) / 64 * 64 + 64);
+    h.bytes = static_cast<int64_t>(packed.bytes.size());
+    std::memcpy(packed.bytes.data(), &h, sizeof h);
+    return packed;
+}
+
+} // namespace filigree_test
+
+#endif
