@@ -1,12 +1,12 @@
 /*
- * The CUDA kernels of SpMM in bf16 and their launcher, on a simulated device whose mma is checked against the literal
- * table of its operands: within the bound of the exact sum, and not a byte outside the operands.
- *   spmm_bitmap_bf16_test <m16n8k16.csv>
+ * The CUDA kernels of SpMM in bf16 and their launcher, on a real device, or on a simulated one whose mma is checked
+ * against the literal table of its operands: within the bound of the exact sum, the same bits at every launch, and not a
+ * byte outside the operands.
+ *   spmm_bitmap_bf16_test <m16n8k16.csv> [cases]
  */
 #include "bitmap_cases.h"
 #include "cpu/common/math.h"
-#include "cuda/sim/cuda_runtime.h"
-#include "testing.h"
+#include "on_device.h"
 
 #include <algorithm>
 #include <cmath>
@@ -30,6 +30,8 @@ template <size_t N> int64_t pick(Random &random, const int64_t (&from)[N]) {
     return from[random.between(0, static_cast<int64_t>(N) - 1)];
 }
 
+#if defined(FILIGREE_CUDA_SIM)
+
 /* The simulated mma's places are those of the table, and each operand's elements are there once. */
 void test_fragments(const char *file) {
     std::ifstream table(file);
@@ -51,6 +53,8 @@ void test_fragments(const char *file) {
     }
     CHECK(seen == 16 * 16 + 16 * 8 + 16 * 8);
 }
+
+#endif
 
 struct Case {
     Sparse m;
@@ -101,8 +105,8 @@ double slope(int32_t activation, double y) {
 
 int64_t run(const Case &test, Random &random, uint64_t seed) {
     const PackedBitmap packed = pack_bitmap(test.m, test.layout, test.activation, test.bias);
-    Guarded a(static_cast<int64_t>(packed.bytes.size()), Guarded::kEnd, 64);
-    std::memcpy(a.as<char>(), packed.bytes.data(), packed.bytes.size());
+    OnDevice a(static_cast<int64_t>(packed.bytes.size()), 64);
+    std::memcpy(a.host<char>(), packed.bytes.data(), packed.bytes.size());
     const bool by_feature = test.layout == FILIGREE_FEATURE_MAJOR;
     const int64_t b_rows = by_feature ? test.m.cols : test.n, b_width = by_feature ? test.n : test.m.cols;
     const int64_t c_rows = by_feature ? test.m.rows : test.n, c_width = by_feature ? test.n : test.m.rows;
@@ -110,10 +114,10 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
     const auto elements = [](int64_t rows, int64_t width, int64_t stride) {
         return rows == 0 || width == 0 ? 0 : (rows - 1) * stride + width;
     };
-    Guarded b(2 * elements(b_rows, b_width, b_stride), Guarded::kEnd, 2);
-    Guarded c(2 * elements(c_rows, c_width, c_stride), Guarded::kEnd, 2);
+    OnDevice b(2 * elements(b_rows, b_width, b_stride), 2);
+    OnDevice c(2 * elements(c_rows, c_width, c_stride), 2);
     const auto b_at = [&](int64_t k, int64_t j) -> uint16_t & {
-        return b.as<uint16_t>()[by_feature ? k * b_stride + j : j * b_stride + k];
+        return b.host<uint16_t>()[by_feature ? k * b_stride + j : j * b_stride + k];
     };
     for (int64_t k = 0; k < test.m.cols; ++k) {
         bool met = false;
@@ -122,14 +126,17 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
             b_at(k, j) = test.poisoned && !met ? (j % 2 ? 0x7f80 : 0x7fc1) : to_bf16(random.value());
     }
     if (test.beta != 0)
-        for (int64_t i = 0; i < c.bytes() / 2; ++i) c.as<uint16_t>()[i] = to_bf16(random.value());
-    const std::vector<uint16_t> old(c.as<uint16_t>(), c.as<uint16_t>() + c.bytes() / 2);
+        for (int64_t i = 0; i < c.bytes() / 2; ++i) c.host<uint16_t>()[i] = to_bf16(random.value());
+    const std::vector<uint16_t> old(c.host<uint16_t>(), c.host<uint16_t>() + c.bytes() / 2);
 
+    a.upload(), b.upload();
     const auto launch = [&] {
-        const int32_t status = filigree_cuda_spmm_bitmap_bf16(&packed.header, a.as<void>(), b.as<uint16_t>(), b_stride,
-                                                              c.as<uint16_t>(), c_stride, test.n, test.alpha,
-                                                              test.beta, nullptr);
+        c.upload();
+        const int32_t status = filigree_cuda_spmm_bitmap_bf16(&packed.header, a.device<void>(), b.device<uint16_t>(),
+                                                              b_stride, c.device<uint16_t>(), c_stride, test.n,
+                                                              test.alpha, test.beta, nullptr);
         if (status != FILIGREE_CUDA_OK) fail("status %d: %s", status, filigree_cuda_status_text(status));
+        c.download();
     };
     launch();
 
@@ -152,7 +159,7 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
             const double want = filigree::activate(test.activation, static_cast<float>(sum));
             const double bound = ((8 + 2 * std::sqrt(k)) * 0x1p-24 * magnitude + k * 0x1p-126) * slope(test.activation, sum) +
                                  0x1p-8 * std::fabs(want) + 0x1p-22 * std::fabs(want);
-            const double got = from_bf16(c.as<uint16_t>()[at]);
+            const double got = from_bf16(c.host<uint16_t>()[at]);
             if (!(std::fabs(got - want) <= bound))
                 fail("seed %llu: %lld x %lld, n %lld, layout %d, activation %d: row %lld, column %lld is %g, not %g",
                      (unsigned long long)seed, (long long)test.m.rows, (long long)test.m.cols, (long long)test.n,
@@ -160,16 +167,20 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
         }
     }
     for (int64_t i = 0; i < c.bytes() / 2; ++i)
-        if (i % c_stride >= c_width) CHECK(old[i] == c.as<uint16_t>()[i]);
+        if (i % c_stride >= c_width) CHECK(old[i] == c.host<uint16_t>()[i]);
+#if defined(FILIGREE_CUDA_SIM)
     CHECK(filigree_cuda_sim::live_allocations() == 0);
+#endif
 
     /* The same bits again. */
-    const std::vector<uint16_t> once(c.as<uint16_t>(), c.as<uint16_t>() + c.bytes() / 2);
-    std::copy(old.begin(), old.end(), c.as<uint16_t>());
+    const std::vector<uint16_t> once(c.host<uint16_t>(), c.host<uint16_t>() + c.bytes() / 2);
+    std::copy(old.begin(), old.end(), c.host<uint16_t>());
     launch();
-    CHECK(std::equal(once.begin(), once.end(), c.as<uint16_t>()));
+    CHECK(std::equal(once.begin(), once.end(), c.host<uint16_t>()));
     return checked;
 }
+
+#if defined(FILIGREE_CUDA_SIM)
 
 void test_arguments() {
     Random random(3);
@@ -206,6 +217,8 @@ void test_arguments() {
     CHECK(std::all_of(c.begin(), c.end(), [](uint16_t x) { return x == 0xffff; }));
 }
 
+#endif
+
 /* An infinity that a stored element does meet, zero or not, is in the result. */
 void test_infinities_that_are_met() {
     Sparse m;
@@ -213,29 +226,34 @@ void test_infinities_that_are_met() {
     m.values = {to_bf16(2), 0, to_bf16(3), 0};
     m.stored = {true, false, true, true};
     const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, 0, {});
-    Aligned a(packed.bytes.size());
-    std::memcpy(a.get(), packed.bytes.data(), packed.bytes.size());
-    const uint16_t x[2] = {to_bf16(1), 0x7f80};
-    uint16_t y[2] = {};
-    CHECK(filigree_cuda_spmm_bitmap_bf16(&packed.header, a.get(), x, 2, y, 2, 1, 1, 0, nullptr) == FILIGREE_CUDA_OK);
-    CHECK(from_bf16(y[0]) == 2.0f);
-    CHECK(std::isnan(from_bf16(y[1])));
+    OnDevice a(static_cast<int64_t>(packed.bytes.size()), 64), x(4, 2), y(4, 2);
+    std::memcpy(a.host<char>(), packed.bytes.data(), packed.bytes.size());
+    x.host<uint16_t>()[0] = to_bf16(1), x.host<uint16_t>()[1] = 0x7f80;
+    a.upload(), x.upload();
+    CHECK(filigree_cuda_spmm_bitmap_bf16(&packed.header, a.device<void>(), x.device<uint16_t>(), 2,
+                                         y.device<uint16_t>(), 2, 1, 1, 0, nullptr) == FILIGREE_CUDA_OK);
+    y.download();
+    CHECK(from_bf16(y.host<uint16_t>()[0]) == 2.0f);
+    CHECK(std::isnan(from_bf16(y.host<uint16_t>()[1])));
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 2) fail("usage: spmm_bitmap_bf16_test <m16n8k16.csv>");
+    if (argc < 2) fail("usage: spmm_bitmap_bf16_test <m16n8k16.csv> [cases]");
+#if defined(FILIGREE_CUDA_SIM)
     test_fragments(argv[1]);
     test_arguments();
+#endif
     test_infinities_that_are_met();
+    const int cases = argc > 2 ? std::atoi(argv[2]) : 120;
     int64_t checked = 0;
-    for (uint64_t seed = 1; seed <= 120; ++seed) {
+    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(cases); ++seed) {
         Random random(seed);
         const Case test = random_case(random);
         checked += run(test, random, seed);
     }
     std::printf("%lld elements are within the bound\n", (long long)checked);
-    CHECK(checked > 50000);
+    CHECK(checked > 100 * cases);
     return 0;
 }

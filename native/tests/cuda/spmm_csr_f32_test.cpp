@@ -1,9 +1,10 @@
 /*
- * The CUDA kernels of SpMM in f32 and their launcher, on a simulated device: the same bits as the written order of
- * sums, within the bound of the exact sum, and not a byte outside the operands.
+ * The CUDA kernels of SpMM in f32 and their launcher, on a simulated device or a real one: the same bits as the written
+ * order of sums, within the bound of the exact sum, and not a byte outside the operands.
+ *   spmm_csr_f32_test [cases]
  */
-#include "cuda/sim/cuda_runtime.h"
 #include "filigree_cuda.h"
+#include "on_device.h"
 #include "spmm_cases.h"
 
 #include <initializer_list>
@@ -49,27 +50,29 @@ Case random_case(Random &random) {
     return c;
 }
 
-void fill(const Guarded &memory, Random &random) {
-    float *const x = memory.as<float>();
+void fill(OnDevice &memory, Random &random) {
+    float *const x = memory.host<float>();
     for (int64_t i = 0; i < memory.bytes() / 4; ++i) x[i] = random.value();
 }
 
 int64_t run(const Case &test, Random &random, uint64_t seed) {
     Packer packer(test.m, test.options, random);
     const Packed packed = packer.take();
-    Guarded a(static_cast<int64_t>(packed.bytes.size()), Guarded::kEnd, 64);
-    std::memcpy(a.as<char>(), packed.bytes.data(), packed.bytes.size());
+    OnDevice a(static_cast<int64_t>(packed.bytes.size()), 64);
+    std::memcpy(a.host<char>(), packed.bytes.data(), packed.bytes.size());
     const Shape shape(test.m, test.n, test.options.layout, test.b_padding, test.c_padding);
-    Guarded b(shape.b_floats() * 4, Guarded::kEnd), c(shape.c_floats() * 4, Guarded::kEnd);
+    OnDevice b(shape.b_floats() * 4, 4), c(shape.c_floats() * 4, 4);
     fill(b, random);
     if (test.beta != 0) fill(c, random);
-    const std::vector<float> old(c.as<float>(), c.as<float>() + shape.c_floats());
+    const std::vector<float> old(c.host<float>(), c.host<float>() + shape.c_floats());
 
-    const filigree_spmm_packed header = *a.as<filigree_spmm_packed>();
+    a.upload(), b.upload(), c.upload();
     const int32_t status =
-        filigree_cuda_spmm_csr_f32(&header, a.as<void>(), b.as<float>(), shape.b_stride, c.as<float>(),
+        filigree_cuda_spmm_csr_f32(&packed.header, a.device<void>(), b.device<float>(), shape.b_stride, c.device<float>(),
                                    shape.c_stride, test.n, test.alpha, test.beta, nullptr);
     if (status != FILIGREE_CUDA_OK) fail("status %d: %s", status, filigree_cuda_status_text(status));
+
+    c.download();
 
     const bool by_feature = test.options.layout == FILIGREE_FEATURE_MAJOR;
     int64_t checked = 0;
@@ -77,8 +80,8 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
         const int64_t k = test.m.offsets[r + 1] - test.m.offsets[r];
         for (int64_t j = 0; j < test.n; ++j, ++checked) {
             const int64_t at = by_feature ? r * shape.c_stride + j : j * shape.c_stride + r;
-            const Expected want = expect(test.m, packed, b.as<float>(), shape.b_stride, old[at], test.alpha, test.beta, r, j);
-            const float got = c.as<float>()[at];
+            const Expected want = expect(test.m, packed, b.host<float>(), shape.b_stride, old[at], test.alpha, test.beta, r, j);
+            const float got = c.host<float>()[at];
             if (!same_bits(got, want.value))
                 fail("seed %llu: %lld x %lld, n %lld, layout %d: row %lld, column %lld is %a, not %a",
                      (unsigned long long)seed, (long long)test.m.rows, (long long)test.m.cols, (long long)test.n,
@@ -90,10 +93,14 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
     /* What lies between the rows is not the kernel's. */
     for (int64_t i = 0; i < shape.c_floats(); ++i)
         if (i % shape.c_stride >= shape.c_width)
-            CHECK(std::memcmp(&old[i], c.as<float>() + i, sizeof(float)) == 0);
+            CHECK(std::memcmp(&old[i], c.host<float>() + i, sizeof(float)) == 0);
+#if defined(FILIGREE_CUDA_SIM)
     CHECK(filigree_cuda_sim::live_allocations() == 0);
+#endif
     return checked;
 }
+
+#if defined(FILIGREE_CUDA_SIM)
 
 /* A small matrix with a split row. */
 Case split_case(int32_t layout) {
@@ -163,18 +170,23 @@ void test_arguments() {
     CHECK(status(&packed.header, a.get(), nullptr, 33, nullptr, 33, 0) == FILIGREE_CUDA_OK);
 }
 
+#endif
+
 } // namespace
 
-int main() {
+int main(int argc, char **argv) {
+#if defined(FILIGREE_CUDA_SIM)
     test_arguments();
     test_exhausted_memory();
+#endif
+    const int cases = argc > 1 && std::atoi(argv[1]) > 0 ? std::atoi(argv[1]) : 200;
     int64_t checked = 0;
-    for (uint64_t seed = 1; seed <= 200; ++seed) {
+    for (uint64_t seed = 1; seed <= static_cast<uint64_t>(cases); ++seed) {
         Random random(seed);
         const Case test = random_case(random);
         checked += run(test, random, seed);
     }
     std::printf("%lld elements have the bits of the written order\n", (long long)checked);
-    CHECK(checked > 200000);
+    CHECK(checked > 1000 * cases);
     return 0;
 }
