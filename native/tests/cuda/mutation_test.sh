@@ -36,13 +36,10 @@ passes() {
 # mutate NAME FROM TO: the text FROM of a kernel's file, which must be there, becomes TO
 mutate() {
     local file=cuda/spmm/$1.cuh
-    python3 - "$native/$file" "$work/$file" "$2" "$3" <<'PYTHON' || fail "$1.cuh has no longer: $2"
-import sys
-original, mutant, old, new = sys.argv[1:]
-with open(original) as source: text = source.read()
-if old not in text: sys.exit(1)
-with open(mutant, 'w') as target: target.write(text.replace(old, new, 1))
-PYTHON
+    local text
+    text=$(< "$native/$file")
+    [[ $text == *"$2"* ]] || fail "$1.cuh has no longer: $2"
+    printf '%s\n' "${text/"$2"/"$3"}" > "$work/$file"
     compile "cuda/spmm/$1.cu"
     if passes "$1"; then fail "the test of $1 passes with \"$3\" instead of \"$2\""; fi
     cp "$native/$file" "$work/$file"

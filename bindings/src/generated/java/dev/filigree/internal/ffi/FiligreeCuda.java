@@ -472,5 +472,83 @@ public class FiligreeCuda extends FiligreeCuda$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_cuda_spmm_bitmap_bf16 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            FiligreeCuda.C_INT,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_POINTER,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_LONG,
+            FiligreeCuda.C_FLOAT,
+            FiligreeCuda.C_FLOAT,
+            FiligreeCuda.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_cuda_spmm_bitmap_bf16");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header, const void *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static FunctionDescriptor filigree_cuda_spmm_bitmap_bf16$descriptor() {
+        return filigree_cuda_spmm_bitmap_bf16.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header, const void *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static MethodHandle filigree_cuda_spmm_bitmap_bf16$handle() {
+        return filigree_cuda_spmm_bitmap_bf16.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header, const void *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static MemorySegment filigree_cuda_spmm_bitmap_bf16$address() {
+        return filigree_cuda_spmm_bitmap_bf16.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header, const void *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, void *stream)
+     * }
+     */
+    public static int filigree_cuda_spmm_bitmap_bf16(MemorySegment header, MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, MemorySegment stream) {
+        var mh$ = filigree_cuda_spmm_bitmap_bf16.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_cuda_spmm_bitmap_bf16", header, a, b, b_stride, c, c_stride, n, alpha, beta, stream);
+            }
+            return (int)mh$.invokeExact(header, a, b, b_stride, c, c_stride, n, alpha, beta, stream);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final long FILIGREE_CUDA_BITMAP_MAGIC = 3562454427680336998L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_CUDA_BITMAP_MAGIC 3562454427680336998
+     * }
+     */
+    public static long FILIGREE_CUDA_BITMAP_MAGIC() {
+        return FILIGREE_CUDA_BITMAP_MAGIC;
+    }
 }
 
