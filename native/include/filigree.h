@@ -81,6 +81,13 @@ FILIGREE_API int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_inf
 /* Asks for huge pages behind [address, address + bytes): advice, so a refusal is harmless. */
 FILIGREE_API int32_t filigree_advise_huge_pages(void *address, int64_t bytes);
 
+/*
+ * Makes the pages behind [address, address + bytes) huge that have been touched already, by copying them: some
+ * milliseconds a page. FILIGREE_SYSTEM_ERROR where the kernel cannot (before Linux 6.1, and for most files), which is
+ * harmless.
+ */
+FILIGREE_API int32_t filigree_collapse_pages(void *address, int64_t bytes);
+
 /* ---- spmm ------------------------------------------------------------------------------------------------ */
 
 /* Types of elements. */

@@ -105,6 +105,10 @@ void check_huge_page_advice() {
     CHECK(filigree_advise_huge_pages(nullptr, 0) == FILIGREE_OK);
     CHECK(filigree_advise_huge_pages(nullptr, 1) == FILIGREE_INVALID_ARGUMENT);
     CHECK(filigree_advise_huge_pages(memory, -1) == FILIGREE_INVALID_ARGUMENT);
+    const int32_t collapsed = filigree_collapse_pages(memory + 100, bytes - 100);
+    CHECK(collapsed == FILIGREE_OK || collapsed == FILIGREE_SYSTEM_ERROR);
+    CHECK(filigree_collapse_pages(nullptr, 1) == FILIGREE_INVALID_ARGUMENT);
+    CHECK(filigree_collapse_pages(memory, -1) == FILIGREE_INVALID_ARGUMENT);
     munmap(memory, bytes);
 }
 

@@ -47,18 +47,27 @@ int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_info *out) {
     return FILIGREE_OK;
 }
 
-int32_t filigree_advise_huge_pages(void *address, int64_t bytes) {
+namespace {
+
+/* Advice on the pages that lie wholly inside: the rest of the first and the last one may be someone else's. */
+int32_t advise([[maybe_unused]] void *address, int64_t bytes, [[maybe_unused]] int advice) {
     if (bytes < 0 || (address == nullptr && bytes != 0)) return FILIGREE_INVALID_ARGUMENT;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    /* Only the pages that lie wholly inside: the rest of the first and the last one may be someone else's. */
+#if defined(__linux__)
     const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t start = reinterpret_cast<uintptr_t>(address);
     const uintptr_t first = (start + page - 1) & ~(page - 1);
     const uintptr_t last = (start + static_cast<uintptr_t>(bytes)) & ~(page - 1);
-    if (first >= last) return FILIGREE_OK;
-    return madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE) == 0 ? FILIGREE_OK
-                                                                                      : FILIGREE_SYSTEM_ERROR;
-#else
-    return FILIGREE_OK;
+    if (first < last && madvise(reinterpret_cast<void *>(first), last - first, advice) != 0)
+        return FILIGREE_SYSTEM_ERROR;
 #endif
+    return FILIGREE_OK;
 }
+
+/* MADV_HUGEPAGE and MADV_COLLAPSE, which older headers lack. */
+constexpr int kHugePage = 14, kCollapse = 25;
+
+} // namespace
+
+int32_t filigree_advise_huge_pages(void *address, int64_t bytes) { return advise(address, bytes, kHugePage); }
+
+int32_t filigree_collapse_pages(void *address, int64_t bytes) { return advise(address, bytes, kCollapse); }

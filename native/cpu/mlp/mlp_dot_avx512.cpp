@@ -22,13 +22,7 @@ namespace {
 
 constexpr int64_t kBlock = FILIGREE_MLP_BLOCK;
 /* Lines of a row that are asked for ahead of their use; measured, 8 to 32 do alike. */
-#ifndef AHEAD
-#define AHEAD 16
-#endif
-#ifndef R1
-#define R1 8
-#endif
-constexpr int64_t kLinesAhead = AHEAD;
+constexpr int64_t kLinesAhead = 16;
 
 /* l[c] += l[c + 8], then + 4, + 2, + 1 */
 FILIGREE_INLINE float halve(__m512 l) {
@@ -106,7 +100,7 @@ template <class D> void dot_rows(const DotCall &call) {
         for (; call.tokens - token >= 8; token += 8) dot_block<D, 2, 8>(call, first, count, token, sums);
         for (; call.tokens - token >= 4; token += 4) dot_block<D, 4, 4>(call, first, count, token, sums);
         for (; call.tokens - token >= 2; token += 2) dot_block<D, 8, 2>(call, first, count, token, sums);
-        for (; call.tokens - token >= 1; token += 1) dot_block<D, R1, 1>(call, first, count, token, sums);
+        for (; call.tokens - token >= 1; token += 1) dot_block<D, 8, 1>(call, first, count, token, sums);
         if (call.epilogue.bias != nullptr)
             for (int64_t p = 0; p < kBlock; ++p) {
                 const int64_t position = first + smaller(p, count - 1);

@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.Workers;
 import dev.filigree.bench.measure.Contender;
@@ -27,6 +28,8 @@ import java.util.Optional;
 record MlpComparison(List<ContenderResult> results) {
 
     private static final double TOLERANCE = 1e-5;
+    /** Peers that multiply in bf16 round their results to it. */
+    private static final double BF16_TOLERANCE = 0x1p-8;
 
     MlpComparison {
         results = List.copyOf(results);
@@ -91,7 +94,8 @@ record MlpComparison(List<ContenderResult> results) {
         boolean skips = contender instanceof MlpContender own && !own.isDense();
         double error = contender instanceof MlpContender own ? own.relativeError()
             : ((MlpPeer) contender).relativeError();
-        if (!(error <= TOLERANCE)) {
+        boolean rounds = contender instanceof MlpPeer && problem.dtype() == DType.BF16;
+        if (!(error <= (rounds ? BF16_TOLERANCE : TOLERANCE))) {
             return new ContenderResult.Failure(contender.name(), "wrong result: relative error " + error,
                 contender instanceof MlpContender);
         }

@@ -75,7 +75,7 @@ final class MlpDoubles {
      */
     static double relativeError(
             MlpWeights weights, Skipping skipping, ActiveSet active, DenseMatrix x, DenseMatrix y) {
-        float[] norms = skipping instanceof Skipping.Gate ? weights.down().rowNorms() : null;
+        float[] norms = weights.down().rowNorms();
         double[] errors = new double[2];
         for (int t = 0; t < x.rows(); t++) {
             int token = t;
@@ -111,7 +111,7 @@ final class MlpDoubles {
                 double s = ReferenceMath.activate(weights.activation(), product(weights, first, null, x, token, i));
                 yield Math.abs(s) * norms[i] < rule.threshold() ? 0 : h;
             }
-            case Skipping.Neuron rule -> throw new IllegalArgumentException("not measured: " + rule);
+            case Skipping.Neuron rule -> Math.abs(h) * norms[i] < rule.threshold() ? 0 : h;
             case Skipping.Input rule -> Math.abs(h) < rule.hidden() ? 0 : h;
         };
     }

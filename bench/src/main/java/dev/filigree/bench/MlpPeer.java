@@ -1,6 +1,7 @@
 package dev.filigree.bench;
 
 import dev.filigree.Activation;
+import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
@@ -48,7 +49,7 @@ final class MlpPeer implements Contender {
     private static PeerSpmm open(String name, MlpProblem problem, int rows, int cols, PeerPool pool) {
         SpmmPeerProblem.Shape shape = new SpmmPeerProblem.Shape(
             rows, cols, (long) rows * cols, problem.tokens(), Layout.TOKEN_MAJOR, Activation.NONE,
-            DType.F32);
+            problem.dtype());
         return pool.open(name, shape, MlpPeer::fill, 0);
     }
 
@@ -62,8 +63,12 @@ final class MlpPeer implements Contender {
             shared.values().setAtIndex(ValueLayout.JAVA_FLOAT, i, weight(i));
         }
         MemorySegment input = shared.input();
-        for (long i = 0; i < input.byteSize() / Float.BYTES; i++) {
-            input.setAtIndex(ValueLayout.JAVA_FLOAT, i, weight(i + 7));
+        for (long i = 0; i < input.byteSize() / shared.shape().dtype().bytes(); i++) {
+            if (shared.shape().dtype() == DType.BF16) {
+                input.setAtIndex(ValueLayout.JAVA_SHORT, i, Bf16.fromFloat(weight(i + 7)));
+            } else {
+                input.setAtIndex(ValueLayout.JAVA_FLOAT, i, weight(i + 7));
+            }
         }
     }
 

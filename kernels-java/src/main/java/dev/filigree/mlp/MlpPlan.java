@@ -5,6 +5,7 @@ import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.PlanExplanation;
+import dev.filigree.format.RowMatrix;
 import dev.filigree.internal.Gate;
 import dev.filigree.internal.LeakReport;
 import dev.filigree.internal.Operands;
@@ -32,6 +33,8 @@ import java.util.Objects;
 public final class MlpPlan implements AutoCloseable {
 
     static final String OPERATION = "mlp";
+    /** A huge page: less cannot be backed by one. */
+    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final MlpWeights weights;
     private final Skipping skipping;
@@ -74,10 +77,19 @@ public final class MlpPlan implements AutoCloseable {
             throw new IllegalArgumentException(skipping + " does not fit " + weights.order() + " weights");
         }
         Object event = Telemetry.beginPlan();
+        weights.gate().ifPresent(matrix -> collapsePages(matrix, selection));
+        collapsePages(weights.up(), selection);
+        collapsePages(weights.down(), selection);
         PlanExplanation explanation = explain(weights, skipping, selection);
         Telemetry.endPlan(event, OPERATION, explanation.kernel(), weights.toString(), weights.bytes());
         return new MlpPlan(weights, skipping,
             new MlpRunner(selection.kernel(), weights, skipping, options.workers()), explanation);
+    }
+
+    static void collapsePages(RowMatrix matrix, Backends.Selection<MlpKernel> selection) {
+        if (matrix.block().byteSize() >= HUGE_PAGE_BYTES) {
+            selection.provider().collapsePages(matrix.block());
+        }
     }
 
     private static PlanExplanation explain(

@@ -59,4 +59,7 @@ public interface KernelProvider {
 
     /** Asks the operating system for huge pages behind native memory that is about to be filled; may do nothing. */
     default void adviseHugePages(MemorySegment memory) {}
+
+    /** Makes pages huge that are filled already, at the cost of copying them; may do nothing. */
+    default void collapsePages(MemorySegment memory) {}
 }

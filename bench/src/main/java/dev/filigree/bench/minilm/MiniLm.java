@@ -29,12 +29,13 @@ public final class MiniLm {
     private static final int INTERMEDIATE = 1536;
 
     private final byte[] model;
+    private final OnnxGraph graph;
     private final List<Projection> projections;
 
     private MiniLm(byte[] model) throws IOException {
         this.model = model;
-        projections = projections(MODEL, OnnxReader.read(MODEL, new ByteArrayInputStream(model)), HIDDEN,
-            INTERMEDIATE);
+        graph = OnnxReader.read(MODEL, new ByteArrayInputStream(model));
+        projections = projections(MODEL, graph, HIDDEN, INTERMEDIATE);
     }
 
     /**
@@ -87,6 +88,27 @@ public final class MiniLm {
      */
     public Map<String, Tokens> inputs(List<Projection> wanted) throws IOException {
         return values(wanted.stream().map(Projection::input).collect(Collectors.toCollection(TreeSet::new)));
+    }
+
+    /**
+     * What the model adds to the outputs of a projection: the difference between the sum and the product, for the first
+     * token of the report's sentences.
+     *
+     * @throws ActivationsException if ONNX Runtime does not run here
+     * @throws OnnxFormatException if nothing is added to them
+     * @throws IOException if the tokenizer or the sentences cannot be read
+     */
+    public float[] bias(Projection projection) throws IOException {
+        String sum = graph.nodes().stream()
+            .filter(node -> node.type().equals("Add") && node.inputs().contains(projection.output()))
+            .map(node -> node.outputs().getFirst()).findFirst()
+            .orElseThrow(() -> new OnnxFormatException(MODEL, "nothing is added to " + projection.output()));
+        Map<String, Tokens> values = values(Set.of(projection.output(), sum));
+        float[] bias = new float[projection.weights().rows()];
+        for (int i = 0; i < bias.length; i++) {
+            bias[i] = values.get(sum).data()[i] - values.get(projection.output()).data()[i];
+        }
+        return bias;
     }
 
     /** As {@link #inputs}, for values of any name. */

@@ -582,6 +582,67 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_collapse_pages {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_collapse_pages");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * }
+     */
+    public static FunctionDescriptor filigree_collapse_pages$descriptor() {
+        return filigree_collapse_pages.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * }
+     */
+    public static MethodHandle filigree_collapse_pages$handle() {
+        return filigree_collapse_pages.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * }
+     */
+    public static MemorySegment filigree_collapse_pages$address() {
+        return filigree_collapse_pages.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * }
+     */
+    public static int filigree_collapse_pages(MemorySegment address, long bytes) {
+        var mh$ = filigree_collapse_pages.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_collapse_pages", address, bytes);
+            }
+            return (int)mh$.invokeExact(address, bytes);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_DTYPE_F32 = (int)0L;
     /**
      * {@snippet lang=c :

@@ -110,4 +110,10 @@ public final class Avx512Provider implements KernelProvider {
         // Advice: a system that does not take it computes the same.
         Filigree.filigree_advise_huge_pages(memory, memory.byteSize());
     }
+
+    @Override
+    public void collapsePages(MemorySegment memory) {
+        // As above.
+        Filigree.filigree_collapse_pages(memory, memory.byteSize());
+    }
 }
