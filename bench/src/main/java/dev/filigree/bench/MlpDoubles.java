@@ -4,6 +4,7 @@ import dev.filigree.Activation;
 import dev.filigree.DenseMatrix;
 import dev.filigree.format.RowMatrix;
 import dev.filigree.mlp.ActiveSet;
+import dev.filigree.mlp.MlpAccess;
 import dev.filigree.mlp.MlpWeights;
 import dev.filigree.mlp.Skipping;
 import dev.filigree.suite.ReferenceMath;
@@ -58,7 +59,8 @@ final class MlpDoubles {
             MlpWeights weights, RowMatrix matrix, Skipping skipping, DenseMatrix x, int token, int neuron) {
         boolean byNeuron = weights.order() == MlpWeights.Order.NEURON_MAJOR;
         float least = skipping instanceof Skipping.Input rule ? rule.input() : 0;
-        double sum = 0;
+        float[] bias = matrix == weights.up() ? MlpAccess.upBias(weights) : MlpAccess.gateBias(weights);
+        double sum = bias == null ? 0 : bias[neuron];
         for (int k = 0; k < weights.hidden(); k++) {
             float input = x.get(token, k);
             if (Math.abs(input) >= least) {
@@ -76,6 +78,7 @@ final class MlpDoubles {
     static double relativeError(
             MlpWeights weights, Skipping skipping, ActiveSet active, DenseMatrix x, DenseMatrix y) {
         float[] norms = weights.down().rowNorms();
+        float[] downBias = MlpAccess.downBias(weights);
         double[] errors = new double[2];
         for (int t = 0; t < x.rows(); t++) {
             int token = t;
@@ -83,7 +86,7 @@ final class MlpDoubles {
                 .mapToDouble(i -> active == null || active.contains(token, i)
                     ? kept(weights, skipping, active, norms, x, token, i) : 0).toArray();
             double[] sums = IntStream.range(0, weights.hidden()).parallel().mapToDouble(c -> {
-                double sum = 0;
+                double sum = downBias == null ? 0 : downBias[c];
                 for (int i = 0; i < h.length; i++) {
                     sum += h[i] == 0 ? 0 : h[i] * weights.down().get(i, c);
                 }

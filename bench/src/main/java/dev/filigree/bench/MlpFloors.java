@@ -13,6 +13,7 @@ import dev.filigree.mlp.MlpWeights;
 import dev.filigree.mlp.Skipping;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -28,6 +29,7 @@ final class MlpFloors {
     private static final int RANK = 512;
     private static final long SEED = 1;
     private static final double TOLERANCE = 1e-5;
+    private static final Duration WARM_UP = Duration.ofSeconds(2);
     private static final String DENSE = "dense";
     private static final String VECTOR = "vector";
     private static final String BANDWIDTH = "bandwidth";
@@ -147,7 +149,10 @@ final class MlpFloors {
         }
 
         private Times times(Context context, Map<String, Contender> contenders, List<String> names) {
-            List<Outcome> outcomes = new SideBySide(context.settings())
+            // Choosing neurons is Java of its own, which is not warm after a few runs.
+            SideBySide.Settings settings =
+                new SideBySide.Settings(context.settings().rounds(), WARM_UP, context.settings().batch());
+            List<Outcome> outcomes = new SideBySide(settings)
                 .measure(names.stream().map(contenders::get).toList(), () -> {});
             Map<String, Double> millis = new HashMap<>();
             List<String> errors = new ArrayList<>();

@@ -92,7 +92,10 @@ public final class MlpPredictor implements AutoCloseable {
             throw new IllegalArgumentException(
                 "first is " + first.dtype().id() + ", second is " + second.dtype().id());
         }
-        return new MlpPredictor(first, second, MlpPlan.select(first.dtype(), options), options.workers());
+        Backends.Selection<MlpKernel> selection = MlpPlan.select(first.dtype(), options);
+        MlpPlan.collapsePages(first, selection);
+        MlpPlan.collapsePages(second, selection);
+        return new MlpPredictor(first, second, selection, options.workers());
     }
 
     /**

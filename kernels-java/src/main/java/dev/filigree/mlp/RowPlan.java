@@ -54,7 +54,9 @@ public final class RowPlan implements AutoCloseable {
             throw new IllegalArgumentException(
                 matrix + " does not have whole blocks of " + blockRows + " rows");
         }
-        return new RowPlan(matrix, blockRows, MlpPlan.select(matrix.dtype(), options), options.workers());
+        Backends.Selection<MlpKernel> selection = MlpPlan.select(matrix.dtype(), options);
+        MlpPlan.collapsePages(matrix, selection);
+        return new RowPlan(matrix, blockRows, selection, options.workers());
     }
 
     /**
