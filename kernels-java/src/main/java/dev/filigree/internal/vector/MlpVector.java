@@ -104,6 +104,7 @@ final class MlpVector implements MlpKernel {
             long end, MemorySegment scratch) {
         long stride = RowFormat.field(w, RowFormat.STRIDE);
         long lines = stride / RowFormat.lineColumns(w);
+        long matrix = w.address() + RowFormat.rowAt(w, 0);
         // 16 lanes of each row of a block; then a float a row and token; then the block's biases.
         long lanes = scratch.address();
         long sums = lanes + BLOCK * LINE;
@@ -114,7 +115,7 @@ final class MlpVector implements MlpKernel {
                 int rows = Math.min(BLOCK, count - first);
                 for (int t = 0; t < tokens; t++) {
                     for (int r = 0; r < rows; r += ROWS) {
-                        dotRows(w, list, first + r, first + rows - 1, lines,
+                        dotRows(matrix, list, first + r, first + rows - 1, lines,
                             x.address() + Float.BYTES * t * stride, lanes + r * LINE);
                     }
                     HALVE[0].invokeExact(lanes, sums + t * LINE);
@@ -135,16 +136,16 @@ final class MlpVector implements MlpKernel {
     }
 
     /** Rows from position p on, those past the last position being the last again; their lanes to {@code to}. */
-    private void dotRows(MemorySegment w, MemorySegment list, int p, int last, long lines, long x, long to)
+    private void dotRows(long rows, MemorySegment list, int p, int last, long lines, long x, long to)
             throws Throwable {
-        long w0 = vectorAt(w, list, p, last, 0);
-        long w1 = vectorAt(w, list, p, last, 1);
-        long w2 = vectorAt(w, list, p, last, 2);
-        long w3 = vectorAt(w, list, p, last, 3);
-        long w4 = vectorAt(w, list, p, last, 4);
-        long w5 = vectorAt(w, list, p, last, 5);
-        long w6 = vectorAt(w, list, p, last, 6);
-        long w7 = vectorAt(w, list, p, last, 7);
+        long w0 = vectorAt(rows, list, p, last, lines, 0);
+        long w1 = vectorAt(rows, list, p, last, lines, 1);
+        long w2 = vectorAt(rows, list, p, last, lines, 2);
+        long w3 = vectorAt(rows, list, p, last, lines, 3);
+        long w4 = vectorAt(rows, list, p, last, lines, 4);
+        long w5 = vectorAt(rows, list, p, last, lines, 5);
+        long w6 = vectorAt(rows, list, p, last, lines, 6);
+        long w7 = vectorAt(rows, list, p, last, lines, 7);
         long x1 = x + 1 % PARTS * STEP;
         long x2 = x + 2 % PARTS * STEP;
         long x3 = x + 3 % PARTS * STEP;
@@ -157,8 +158,8 @@ final class MlpVector implements MlpKernel {
     }
 
     /** Where the i-th of eight vectors begins. */
-    private static long vectorAt(MemorySegment w, MemorySegment list, int p, int last, int i) {
-        return w.address() + RowFormat.rowAt(w, row(list, Math.min(p + i / PARTS, last))) + i % PARTS * STEP;
+    private static long vectorAt(long rows, MemorySegment list, int p, int last, long lines, int i) {
+        return rows + row(list, Math.min(p + i / PARTS, last)) * lines * LINE + i % PARTS * STEP;
     }
 
     private static int row(MemorySegment list, int p) {
@@ -222,17 +223,21 @@ final class MlpVector implements MlpKernel {
         store(l0, l1, l2, l3, address(to));
     }
 
-    /** The lanes of 16 rows, halved and added until one is left of each. */
+    /** The lanes of 16 rows, halved and added until one is left of each; written out: C2 is slow at loops so short. */
     private static void halve(long lanes, long sums) {
         for (int r = 0; r < BLOCK; r++) {
             long l = address(lanes + r * LINE);
-            for (int half = LANES / 2; half > 0; half /= 2) {
-                for (int c = 0; c < half; c++) {
-                    ALL.set(FLOAT, l + 4L * c, ALL.get(FLOAT, l + 4L * c) + ALL.get(FLOAT, l + 4L * (c + half)));
-                }
-            }
-            ALL.set(FLOAT, address(sums + 4L * r), ALL.get(FLOAT, l));
+            float l0 = pair(l, 0) + pair(l, 4);
+            float l1 = pair(l, 1) + pair(l, 5);
+            float l2 = pair(l, 2) + pair(l, 6);
+            float l3 = pair(l, 3) + pair(l, 7);
+            ALL.set(FLOAT, address(sums + 4L * r), l0 + l2 + (l1 + l3));
         }
+    }
+
+    /** Lane c and the one half a line on. */
+    private static float pair(long lanes, int c) {
+        return ALL.get(FLOAT, lanes + 4L * c) + ALL.get(FLOAT, lanes + 4L * (c + LANES / 2));
     }
 
     @Override
