@@ -21,6 +21,10 @@ import picocli.CommandLine.Spec;
         + "and the kernels.")
 final class InfoCommand implements Callable<Integer> {
 
+    /** Kept true by hand: what the CUDA kernels have run on. */
+    static final String CUDA_STATE = "spmm_csr_f32 and spmm_bitmap_bf16 compile for sm_80 and sm_90a and ran on a "
+        + "simulated device; they have not run on hardware yet";
+
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
@@ -69,6 +73,7 @@ final class InfoCommand implements Callable<Integer> {
         info.add("machine", machineJson);
         info.add("jvm", jvmJson);
         info.add("backends", backends);
+        info.addProperty("cuda_kernels", CUDA_STATE);
         jvm.nativeLibrary().ifPresentOrElse(path -> info.addProperty("native_library", path),
             () -> info.add("native_library", JsonNull.INSTANCE));
         return info;
@@ -117,6 +122,7 @@ final class InfoCommand implements Callable<Integer> {
         facts.put("jvm", jvm.version() + ", " + (jvm.vectorModule()
             ? "Vector API at " + jvm.speciesBits() + " bits" : "no Vector API"));
         facts.put("native", jvm.nativeLibrary().orElse("not loaded"));
+        facts.put("cuda", CUDA_STATE);
         return facts;
     }
 

@@ -45,7 +45,7 @@ final class ReportCommand implements Callable<Integer> {
 
     ReportCommand() {
         this(List.of(new MachineReportSection(), new SpmmReportSection(), new NmReportSection(),
-            new AttentionReportSection(), new MlpReportSection()));
+            new AttentionReportSection(), new MlpReportSection(), new CudaReportSection()));
     }
 
     /** For tests: other sections. */

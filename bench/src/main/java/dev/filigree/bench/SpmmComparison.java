@@ -111,9 +111,6 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
             Refusal refusal = backend.unavailabilityCause().get();
             return new ContenderResult.Failure(name, refusal.reason() + " (" + refusal.cure() + ")", false);
         }
-        if (backend == Backend.CUDA) {
-            return new ContenderResult.Failure(name, "operands in device memory are not built in yet", false);
-        }
         try {
             contenders.add(SpmmContender.open(problem, planner, backend, team, cache));
             return null;

@@ -31,6 +31,7 @@ final class SpmmContender implements CheckedContender {
     private final List<Planner.Planned> plans = new ArrayList<>();
     private final List<DenseMatrix> inputs = new ArrayList<>();
     private final List<DenseMatrix> outputs = new ArrayList<>();
+    private final DeviceOperands operands;
     private final List<Double> packMillis = new ArrayList<>();
     private final SpmmProblem problem;
     private final Planner planner;
@@ -43,6 +44,7 @@ final class SpmmContender implements CheckedContender {
         this.planner = planner;
         this.backend = backend;
         this.team = team;
+        operands = new DeviceOperands(backend);
     }
 
     /**
@@ -89,8 +91,8 @@ final class SpmmContender implements CheckedContender {
         }
         DenseMatrix input = problem.input(arena);
         for (int i = 0; i < sets; i++) {
-            inputs.add(i == 0 ? input : copy(input));
-            outputs.add(problem.output(arena));
+            inputs.add(operands.place(i == 0 ? input : copy(input)));
+            outputs.add(operands.place(problem.output(arena)));
         }
     }
 
@@ -154,12 +156,13 @@ final class SpmmContender implements CheckedContender {
 
     @Override
     public DenseMatrix output() {
-        return outputs.getFirst();
+        return operands.fetch(outputs.getFirst(), arena);
     }
 
     @Override
     public void close() {
         plans.forEach(Planner.Planned::close);
+        operands.close();
         arena.close();
     }
 }

@@ -28,6 +28,12 @@ interface SpmmSubject extends Subject<SpmmCase> {
             return backend.id();
         }
 
+        /** Devices split long rows in their own way. */
+        @Override
+        public boolean sharesBits() {
+            return backend != Backend.CUDA;
+        }
+
         @Override
         public String run(SpmmCase test, Workers team, DenseMatrix input, DenseMatrix output) {
             SpmmOptions options = test.options().backend(backend).workers(team);

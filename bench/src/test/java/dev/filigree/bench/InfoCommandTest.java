@@ -18,7 +18,7 @@ class InfoCommandTest {
         assertThat(run.code()).isZero();
         assertThat(run.out().lines()).hasSize(1);
         JsonObject info = JsonParser.parseString(run.out()).getAsJsonObject();
-        assertThat(info.keySet()).containsExactly("machine", "jvm", "backends", "native_library", "kernels");
+        assertThat(info.keySet()).containsExactly("machine", "jvm", "backends", "cuda_kernels", "native_library", "kernels");
         assertThat(info.get("machine").getAsJsonObject().get("cores").getAsInt()).isPositive();
         assertThat(info.get("jvm").getAsJsonObject().get("species_bits").getAsInt()).isPositive();
         List<JsonElement> backends = info.get("backends").getAsJsonArray().asList();

@@ -45,6 +45,7 @@ public class SpmmBenchmark {
     @Param({"1", "128"})
     int n;
 
+    /** And cuda, with operands in host memory, which are copied there and back, where a device is. */
     @Param({"scalar", "vector", "avx512"})
     String backend;
 
