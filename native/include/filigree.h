@@ -541,6 +541,84 @@ FILIGREE_API int32_t filigree_mlp_axpy_bf16_avx512(const filigree_row_matrix *w,
                                                    const float *factors, int64_t factor_stride, int32_t activation,
                                                    float *out, int64_t out_stride, int64_t begin, int64_t end,
                                                    void *scratch);
+/* ---- attention over a paged cache ------------------------------------------------------------------------ */
+
+/* Selected keys that one work item covers. */
+#define FILIGREE_PAGED_SPLIT_KEYS 1024
+
+/*
+ * One query of each sequence over selected keys of a paged cache; offsets are bytes from the header's own address.
+ *
+ * Cache. The key of token t of sequence b for key head h is the row of dim elements at element
+ * page * cache.batch + h * cache.head + (t % page_rows) * cache.row of the keys, where page is
+ * page_table[b * page_table_stride + t / page_rows]; its value is there in the values.
+ *
+ * Selection. Pair p is key head p % kv_heads of sequence p / kv_heads. Its selected keys, selected[p] of them, are the
+ * tokens below lengths[b] of the blocks of block_keys tokens that list l names, in ascending order:
+ * lists[list_starts[l]] up to lists[list_starts[l + 1]], where l is the sequence when list_heads is 1, else p. With
+ * list_heads 0 they are all tokens below lengths[b].
+ *
+ * Splits. Those of pair p are numbered split_starts[p] up to split_starts[p + 1], each of FILIGREE_PAGED_SPLIT_KEYS
+ * consecutive selected keys, the last of what is left; a pair without keys has none.
+ */
+typedef struct filigree_paged_shape {
+    int64_t sequences;
+    int64_t heads;
+    int64_t kv_heads; /* divides heads: query head h uses key head h / (heads / kv_heads) */
+    int64_t dim;      /* a multiple of 8, 8 to 256 */
+    int64_t page_rows;
+    int64_t page_table_stride;
+    int64_t block_keys;
+    int64_t list_heads;                 /* 0, 1 or kv_heads */
+    filigree_attention_strides q;       /* sequence, head; row is not used */
+    filigree_attention_strides out;     /* sequence, head; row is not used */
+    filigree_attention_strides cache;   /* page, head, row; in elements */
+    int64_t page_table;                 /* int32[sequences][page_table_stride] */
+    int64_t lengths;                    /* int32[sequences] */
+    int64_t list_starts;                /* int64[sequences * list_heads + 1] */
+    int64_t lists;                      /* int32[] */
+    int64_t selected;                   /* int64[sequences * kv_heads] */
+    int64_t split_starts;               /* int64[sequences * kv_heads + 1] */
+    int64_t slopes;                     /* float[heads]; offset 0: none */
+    float scale;
+    float soft_cap; /* 0: none */
+} filigree_paged_shape;
+
+/*
+ * out = softmax(scale * q k^T) v over work items [begin, end), which must not cross from the first kind of item to the
+ * second.
+ *
+ * Item i below S = split_starts[last] is split i: the state of its keys, row by row for the G = heads / kv_heads query
+ * heads of its pair, goes to partials[i]. Item S + p, only when all splits are done, combines those of pair p.
+ *
+ * Order of sums. Elements of the cache are widened to f32, exactly. A score's dot product is, with q' = scale * q,
+ *   t[c] = fma(q'[d], k[d], t[c]) from +0 over d with d % 16 == c in ascending order, c = 0..15
+ *   s    = t added by halves: t[c] += t[c + 8], then + 4, + 2, + 1
+ * The rest of a split is what filigree_attention_block_f32_avx512 does with one list, a state of its own and steps of
+ * FILIGREE_ATTENTION_STEP_KEYS keys, where the n-th key of a step counts as key n for l, and the slope's factor is the
+ * key's token less that of the last token of the sequence. Then
+ *   m   = the largest m of the splits, in order (s > m ? s : m, from -inf)
+ *   a_s = 1 if m_s == m, else exp(m_s - m)
+ *   l[c] = fma(l_s[c], a_s, l[c]) and acc[d] = fma(acc_s[d], a_s, acc[d]) from +0, split by split in order
+ * and the end is that of a block: L, out and lse.
+ *
+ * q, out    f32
+ * keys      f32 or bf16, as the function says; like values, in any address that is aligned to its elements
+ * lse       float[sequences][heads], or null
+ * partials  float[S][G][dim + 17]; may be null when S is 0
+ * scratch   of this call alone, 64-byte aligned: with R = G rounded up to 4 and D = dim rounded up to 16,
+ *           R * ((dim / 128 rounded up, + 1) * 144 + D + 32) + 2 * (R rounded up to 16) floats, and what the Java kernels
+ *           stage in: 48 * D + R * 256 more
+ */
+FILIGREE_API int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q,
+                                                         const float *keys, const float *values, float *out,
+                                                         float *lse, float *partials, int64_t begin, int64_t end,
+                                                         void *scratch);
+
+FILIGREE_API int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q,
+                                                          const uint16_t *keys, const uint16_t *values, float *out,
+                                                          float *lse, float *partials, int64_t begin, int64_t end,
+                                                          void *scratch);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include "gemm_cases.h"
 #include "mlp_cases.h"
 #include "nm_cases.h"
+#include "paged_cases.h"
 #include "spmm_cases.h"
 
 #include <cinttypes>
@@ -195,6 +196,21 @@ void guard_axpy(AxpyKernel kernel, int64_t dtype, Guarded::Side side) {
               [&](const MlpCase &c, uint64_t seed) { check_axpy(kernel, c, seed, side, current); });
 }
 
+/* Every head dimension, with steps and splits that end everywhere, and blocks of one token, of some, of all. */
+template <class T> void guard_paged(PagedKernel<T> kernel, Guarded::Side side) {
+    for (int64_t i = 1; i <= 32; ++i) {
+        PagedCase c{};
+        c.sequences = 1 + i % 3, c.group = 1 + i % 5, c.kv_heads = 1 + i % 2, c.dim = 8 * i, c.padding = i % 4;
+        c.page_rows = i % 3 == 0 ? 16 : i, c.block_keys = i % 4 == 0 ? 1 : 3 * i;
+        c.list_heads = i % 3 == 0 ? 0 : i % 2 == 0 ? 1 : c.kv_heads;
+        c.most_keys = i % 8 == 5 ? 1100 : 140 + i, c.slopes = i % 4 == 1, c.soft_cap = i % 4 == 2 ? 3.0f : 0.0f;
+        c.density = 0.7;
+        std::snprintf(current, sizeof current, "attention over pages, %s of the operands, head dimension %" PRId64,
+                      side == Guarded::kEnd ? "end" : "start", c.dim);
+        check_paged(kernel, c, static_cast<uint64_t>(i), side, current);
+    }
+}
+
 struct GuardCase {
     const char *symbol;
     void (*run)(Guarded::Side side);
@@ -219,6 +235,10 @@ const GuardCase kCases[] = {
      [](Guarded::Side side) { guard_axpy(filigree_mlp_axpy_f32_avx512, FILIGREE_DTYPE_F32, side); }},
     {"filigree_mlp_axpy_bf16_avx512",
      [](Guarded::Side side) { guard_axpy(filigree_mlp_axpy_bf16_avx512, FILIGREE_DTYPE_BF16, side); }},
+    {"filigree_attention_paged_f32_avx512",
+     [](Guarded::Side side) { guard_paged<float>(filigree_attention_paged_f32_avx512, side); }},
+    {"filigree_attention_paged_bf16_avx512",
+     [](Guarded::Side side) { guard_paged<uint16_t>(filigree_attention_paged_bf16_avx512, side); }},
 };
 
 struct KernelRow {

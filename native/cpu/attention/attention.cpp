@@ -44,8 +44,63 @@ int32_t check(const AttentionCall &call) {
     return FILIGREE_OK;
 }
 
+bool is_sane(const filigree_paged_shape &s) {
+    if (s.sequences < 1 || s.heads < 1 || s.kv_heads < 1 || s.heads % s.kv_heads != 0) return false;
+    if (s.dim < 8 || s.dim > 256 || s.dim % 8 != 0) return false;
+    if (s.page_rows < 1 || s.page_table_stride < 0 || s.block_keys < 1) return false;
+    return s.list_heads == 0 || s.list_heads == 1 || s.list_heads == s.kv_heads;
+}
+
+template <class T> int32_t check(const PagedCall<T> &call) {
+    if (call.shape == nullptr || !is_sane(*call.shape)) return FILIGREE_INVALID_ARGUMENT;
+    const filigree_paged_shape &s = *call.shape;
+    const int64_t pairs = s.sequences * s.kv_heads;
+    const int64_t splits = reinterpret_cast<const int64_t *>(reinterpret_cast<const char *>(&s) +
+                                                             s.split_starts)[pairs];
+    if (call.begin < 0 || call.end < call.begin || call.end > splits + pairs) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin < splits && call.end > splits) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin == call.end) return FILIGREE_OK;
+    if (call.scratch == nullptr || !is_aligned(call.scratch)) return FILIGREE_INVALID_ARGUMENT;
+    if (splits > 0 && call.partials == nullptr) return FILIGREE_INVALID_ARGUMENT;
+    if (call.begin >= splits) return call.out != nullptr ? FILIGREE_OK : FILIGREE_INVALID_ARGUMENT;
+    const bool has_inputs = call.q != nullptr && call.keys != nullptr && call.values != nullptr;
+    return has_inputs ? FILIGREE_OK : FILIGREE_INVALID_ARGUMENT;
+}
+
+/* Checks, then enters the kernel, where there is one. */
+template <class T> int32_t run(const PagedCall<T> &call, void (*kernel)(const PagedCall<T> &)) {
+    if (!FILIGREE_HAVE_AVX512 || !supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512)) return FILIGREE_UNSUPPORTED_ISA;
+    const int32_t status = check(call);
+    if (status == FILIGREE_OK && call.begin < call.end) kernel(call);
+    return status;
+}
+
+#if FILIGREE_HAVE_AVX512
+constexpr auto paged_f32 = attention_paged_f32_avx512;
+constexpr auto paged_bf16 = attention_paged_bf16_avx512;
+#else
+constexpr void (*paged_f32)(const PagedCall<float> &) = nullptr;
+constexpr void (*paged_bf16)(const PagedCall<uint16_t> &) = nullptr;
+#endif
+
 } // namespace
 } // namespace filigree
+
+int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q, const float *keys,
+                                            const float *values, float *out, float *lse, float *partials,
+                                            int64_t begin, int64_t end, void *scratch) {
+    return filigree::run(filigree::PagedCall<float>{shape, q, keys, values, out, lse, partials, begin, end,
+                                                    static_cast<float *>(scratch)},
+                         filigree::paged_f32);
+}
+
+int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q,
+                                             const uint16_t *keys, const uint16_t *values, float *out, float *lse,
+                                             float *partials, int64_t begin, int64_t end, void *scratch) {
+    return filigree::run(filigree::PagedCall<uint16_t>{shape, q, keys, values, out, lse, partials, begin, end,
+                                                       static_cast<float *>(scratch)},
+                         filigree::paged_bf16);
+}
 
 int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask,
                                             const filigree_attention_shape *shape, const float *q,

@@ -21,7 +21,23 @@ struct AttentionCall {
     float *scratch;
 };
 
+/* The arguments of a kernel over a paged cache of elements T, checked. */
+template <class T> struct PagedCall {
+    const filigree_paged_shape *shape;
+    const float *q;
+    const T *keys;
+    const T *values;
+    float *out;
+    float *lse;
+    float *partials;
+    int64_t begin;
+    int64_t end;
+    float *scratch;
+};
+
 void attention_block_f32_avx512(const AttentionCall &call);
+void attention_paged_f32_avx512(const PagedCall<float> &call);
+void attention_paged_bf16_avx512(const PagedCall<uint16_t> &call);
 
 } // namespace filigree
 

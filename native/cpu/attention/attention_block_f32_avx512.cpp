@@ -19,29 +19,12 @@
 #endif
 
 #include "cpu/attention/attention.h"
-#include "cpu/common/math.h"
-#include "cpu/common/transpose_avx512.h"
-
-#include <immintrin.h>
-
-#define FILIGREE_INLINE inline __attribute__((always_inline))
+#include "cpu/attention/attention_tile_avx512.h"
 
 namespace filigree {
 namespace {
 
-constexpr int64_t kLanes = FILIGREE_ATTENTION_LANES;
-constexpr int64_t kStride = FILIGREE_ATTENTION_ROW_STRIDE;
-constexpr int64_t kStep = FILIGREE_ATTENTION_STEP_KEYS;
-constexpr int64_t kGroup = FILIGREE_ATTENTION_ROW_GROUP;
 constexpr __mmask16 kAll = 0xffff;
-
-int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-template <class T, class H> const T *table(const H *header, int64_t offset) {
-    return reinterpret_cast<const T *>(reinterpret_cast<const char *>(header) + offset);
-}
 
 /* What does not change within a call. */
 struct Plan {
@@ -66,32 +49,6 @@ int64_t key_length(const Plan &p, int64_t batch) {
 int64_t offset(const filigree_attention_strides &s, int64_t batch, int64_t head, int64_t row) {
     return batch * s.batch + head * s.head + row * s.row;
 }
-
-/*
- * What comes next, asked for early: lists jump, so no hardware prefetcher knows. Whoever works meanwhile asks for a
- * share of the lines now and then, to L2, where they do not push out what is at hand.
- */
-class Ahead {
-public:
-    Ahead() = default;
-
-    /* Rows of some floats each, in so many shares. */
-    Ahead(const float *begin, int64_t rows, int64_t floats, int64_t stride, int64_t shares)
-        : row_(begin), rows_(rows), floats_(floats), stride_(stride),
-          share_((rows * round_up(floats, kLanes) / kLanes + shares - 1) / shares) {}
-
-    FILIGREE_INLINE void fetch_share() {
-        for (int64_t i = 0; i < share_ && rows_ > 0; ++i) {
-            _mm_prefetch(reinterpret_cast<const char *>(row_ + at_), _MM_HINT_T1);
-            at_ += kLanes;
-            if (at_ >= floats_) at_ = 0, row_ += stride_, --rows_;
-        }
-    }
-
-private:
-    const float *row_ = nullptr;
-    int64_t rows_ = 0, floats_ = 0, stride_ = 0, share_ = 0, at_ = 0;
-};
 
 /* ---- packing ---- */
 
@@ -135,34 +92,6 @@ void pack(const Plan &p, int64_t item) {
 
 /* ---- products ---- */
 
-/* Sums of one row by P panels. Named members: gcc spills an array of vectors in every iteration. */
-template <int P> struct Row {
-    __m512 v0 = _mm512_setzero_ps(), v1 = _mm512_setzero_ps(), v2 = _mm512_setzero_ps(),
-           v3 = _mm512_setzero_ps();
-};
-
-template <int P> FILIGREE_INLINE void load(Row<P> &r, const float *from) {
-    r.v0 = _mm512_loadu_ps(from);
-    if constexpr (P > 1) r.v1 = _mm512_loadu_ps(from + 16);
-    if constexpr (P > 2) r.v2 = _mm512_loadu_ps(from + 32);
-    if constexpr (P > 3) r.v3 = _mm512_loadu_ps(from + 48);
-}
-
-template <int P> FILIGREE_INLINE void store(const Row<P> &r, float *to) {
-    _mm512_storeu_ps(to, r.v0);
-    if constexpr (P > 1) _mm512_storeu_ps(to + 16, r.v1);
-    if constexpr (P > 2) _mm512_storeu_ps(to + 32, r.v2);
-    if constexpr (P > 3) _mm512_storeu_ps(to + 48, r.v3);
-}
-
-template <int P> FILIGREE_INLINE void add(Row<P> &r, const float *a, const Row<P> &b) {
-    const __m512 x = _mm512_set1_ps(*a);
-    r.v0 = _mm512_fmadd_ps(x, b.v0, r.v0);
-    if constexpr (P > 1) r.v1 = _mm512_fmadd_ps(x, b.v1, r.v1);
-    if constexpr (P > 2) r.v2 = _mm512_fmadd_ps(x, b.v2, r.v2);
-    if constexpr (P > 3) r.v3 = _mm512_fmadd_ps(x, b.v3, r.v3);
-}
-
 /* C = (C or +0) + A * B for four rows, P panels of B. */
 template <int P>
 void four_rows(const float *a, int64_t depth, const float *b, int64_t panel_floats, float *c,
@@ -191,8 +120,9 @@ void columns_of(const float *a, int64_t rows, int64_t depth, const float *b, int
     }
 }
 
-/* C = (C or +0) + A * B; rows is a multiple of four. The panels at hand stay in L1 while the rows pass. */
-void product(const float *a, int64_t rows, int64_t depth, const float *b, int64_t panel_floats,
+/* C = (C or +0) + A * B; rows is a multiple of four. The panels at hand stay in L1 while the rows pass. A function of
+ * its own: inlined, it lacks registers. */
+__attribute__((noinline)) void product(const float *a, int64_t rows, int64_t depth, const float *b, int64_t panel_floats,
              int64_t panels, float *c, int64_t c_stride, bool fresh, Ahead &ahead) {
     int64_t panel = 0;
     for (; panel + 4 <= panels; panel += 4)
@@ -209,12 +139,11 @@ void product(const float *a, int64_t rows, int64_t depth, const float *b, int64_
 
 /* ---- one tile ---- */
 
-struct Tile {
+struct Tile : TileRows {
     int64_t index, batch, head; /* index: of the pair in the call */
-    int64_t first, rows, padded;
+    int64_t first;
     int64_t keys;       /* that count */
     int64_t entry, end; /* of its list */
-    float *queries, *scores, *acc, *sums, *max, *alpha;
 };
 
 Tile tile_of(const Plan &p, int64_t item) {
@@ -229,7 +158,8 @@ Tile tile_of(const Plan &p, int64_t item) {
     const int64_t lists = m.mask_heads == 1 ? 0 : t.head * m.tile_count;
     const int32_t tile = table<int32_t>(&m, m.order)[lists + item / group % m.tile_count];
     const int32_t *starts = table<int32_t>(&m, m.tile_starts) + tile;
-    t.first = starts[0], t.rows = starts[1] - starts[0], t.padded = round_up(t.rows, kGroup);
+    t.first = starts[0];
+    place(t, starts[1] - starts[0], p.dim, p.scratch);
     const int64_t *list = table<int64_t>(&m, m.list_starts) + lists + tile;
     t.entry = list[0], t.end = list[1];
     /* Units ascend: those beyond the key length are the last. */
@@ -238,32 +168,8 @@ Tile tile_of(const Plan &p, int64_t item) {
     return t;
 }
 
-/* Places a tile in scratch. */
-void place(const Plan &p, Tile &t) {
-    t.queries = p.scratch;
-    t.scores = t.queries + t.padded * kStride * ((p.dim + kStep - 1) / kStep);
-    t.acc = t.scores + t.padded * kStride;
-    t.sums = t.acc + t.padded * p.width;
-    t.max = t.sums + t.padded * kLanes;
-    t.alpha = t.max + round_up(t.padded, kLanes);
-}
-
 const float *queries_of(const Plan &p, const Tile &t) {
     return p.call->q + offset(p.shape->q, t.batch, t.head, t.first);
-}
-
-/* Scaled queries, in chunks of 128 columns. */
-void load_queries(const Plan &p, const Tile &t) {
-    const float *q = queries_of(p, t);
-    const __m512 scale = _mm512_set1_ps(p.shape->scale);
-    for (int64_t r = 0; r < t.padded; ++r) {
-        for (int64_t d = 0; d < p.dim; d += kLanes) {
-            const __mmask16 lanes = r < t.rows ? first_lanes(smaller(kLanes, p.dim - d)) : __mmask16{0};
-            const float *from = r < t.rows ? q + r * p.shape->q.row + d : q;
-            _mm512_store_ps(t.queries + (d / kStep * t.padded + r) * kStride + d % kStep,
-                            _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, from), scale));
-        }
-    }
 }
 
 float *state_of(const Plan &p, const Tile &t) {
@@ -272,9 +178,7 @@ float *state_of(const Plan &p, const Tile &t) {
 }
 
 void begin_sums(const Plan &p, const Tile &t) {
-    for (int64_t i = 0; i < t.padded * (p.width + kLanes); i += kLanes)
-        _mm512_store_ps(t.acc + i, _mm512_setzero_ps());
-    for (int64_t r = 0; r < round_up(t.padded, kLanes); ++r) t.max[r] = -__builtin_inff();
+    clear_sums(t, p.dim);
     if (p.call->state == nullptr) return;
     const float *state = state_of(p, t);
     for (int64_t r = 0; r < t.rows; ++r, state += p.dim + kLanes + 1) {
@@ -284,25 +188,7 @@ void begin_sums(const Plan &p, const Tile &t) {
     }
 }
 
-void leave_sums(const Plan &p, const Tile &t) {
-    float *state = state_of(p, t);
-    for (int64_t r = 0; r < t.rows; ++r, state += p.dim + kLanes + 1) {
-        __builtin_memcpy(state, t.acc + r * p.width, p.dim * sizeof(float));
-        __builtin_memcpy(state + p.dim, t.sums + r * kLanes, kLanes * sizeof(float));
-        state[p.dim + kLanes] = t.max[r];
-    }
-}
-
 /* The scores of a unit, when something is done to them. */
-void cap_scores(const Tile &t, float *scores, int64_t columns, float cap) {
-    const __m512 factor = _mm512_set1_ps(cap), inverse = _mm512_set1_ps(1.0f / cap);
-    for (int64_t r = 0; r < t.padded; ++r)
-        for (int64_t j = 0; j < columns; j += kLanes) {
-            float *at = scores + r * kStride + j;
-            _mm512_storeu_ps(at, _mm512_mul_ps(factor, tanh(_mm512_mul_ps(_mm512_loadu_ps(at), inverse))));
-        }
-}
-
 void bias_scores(const Tile &t, float *scores, int64_t columns, float slope, int64_t distance) {
     const __m512 lane = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (int64_t r = 0; r < t.padded; ++r)
@@ -345,76 +231,6 @@ void modify(const Plan &p, const Tile &t, int64_t entry, float *scores) {
     mask_scores(t, scores, m.unit_keys, words, row_words, valid);
 }
 
-/* ---- weights ---- */
-
-/* The largest of each row, lane by lane. */
-FILIGREE_INLINE __m512 largest_lanes(const float *row, int64_t columns) {
-    __m512 lanes = _mm512_set1_ps(-__builtin_inff());
-    for (int64_t j = 0; j < columns; j += kLanes) lanes = _mm512_max_ps(_mm512_loadu_ps(row + j), lanes);
-    return lanes;
-}
-
-/* Of four rows: lane 4 l + i holds the largest of quarter l of row i. */
-FILIGREE_INLINE __m512 largest_of_four(const float *rows, int64_t columns) {
-    const __m512 r0 = largest_lanes(rows, columns), r1 = largest_lanes(rows + kStride, columns);
-    const __m512 r2 = largest_lanes(rows + 2 * kStride, columns);
-    const __m512 r3 = largest_lanes(rows + 3 * kStride, columns);
-    const __m512d r01 =
-        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1)));
-    const __m512d r23 =
-        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3)));
-    return _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(r01, r23)),
-                         _mm512_castpd_ps(_mm512_unpackhi_pd(r01, r23)));
-}
-
-/* The largest score of each of up to 16 rows: a multiple of four. */
-FILIGREE_INLINE __m512 largest_of(const float *scores, int64_t rows, int64_t columns) {
-    __m512 r4[4];
-    for (int64_t i = 0; i < 4; ++i)
-        r4[i] = i * 4 < rows ? largest_of_four(scores + i * 4 * kStride, columns)
-                             : _mm512_set1_ps(-__builtin_inff());
-    const __m512 low = _mm512_max_ps(_mm512_shuffle_f32x4(r4[0], r4[1], 0x88),
-                                     _mm512_shuffle_f32x4(r4[0], r4[1], 0xdd));
-    const __m512 high = _mm512_max_ps(_mm512_shuffle_f32x4(r4[2], r4[3], 0x88),
-                                      _mm512_shuffle_f32x4(r4[2], r4[3], 0xdd));
-    return _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
-}
-
-/* Scores to weights. Maxima of 16 rows at a time: row by row, each would wait for a chain across lanes. */
-void normalise(const Tile &t, int64_t columns, Ahead &ahead) {
-    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
-    for (int64_t first = 0; first < t.padded; first += kLanes) {
-        const int64_t rows = smaller(kLanes, t.padded - first);
-        const __m512 old = _mm512_load_ps(t.max + first);
-        const __m512 max = _mm512_add_ps(
-            _mm512_max_ps(largest_of(t.scores + first * kStride, rows, columns), old), _mm512_setzero_ps());
-        const __mmask16 keeps =
-            _mm512_cmp_ps_mask(max, old, _CMP_EQ_OQ) | _mm512_cmp_ps_mask(old, lowest, _CMP_EQ_OQ);
-        alignas(64) float reference[kLanes];
-        _mm512_store_ps(reference, _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max));
-        _mm512_store_ps(t.max + first, max);
-        _mm512_store_ps(t.alpha + first, _mm512_mask_blend_ps(keeps, exp_nonpositive(_mm512_sub_ps(old, max)),
-                                                              _mm512_set1_ps(1.0f)));
-        for (int64_t r = first; r < first + rows; ++r) {
-            ahead.fetch_share();
-            float *s = t.scores + r * kStride;
-            const __m512 subtrahend = _mm512_set1_ps(reference[r - first]);
-            __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
-            for (int64_t j = 0; j < columns; j += kLanes) {
-                const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(s + j), subtrahend));
-                _mm512_storeu_ps(s + j, weight);
-                sum = _mm512_add_ps(sum, weight);
-            }
-            _mm512_store_ps(t.sums + r * kLanes, sum);
-        }
-    }
-}
-
-void multiply_row(float *row, int64_t width, float factor) {
-    for (int64_t d = 0; d < width; d += kLanes)
-        _mm512_store_ps(row + d, _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
-}
-
 /* Scores of some units, their weights, and the weighted values; `next` is the tile after this one, or null. */
 void step(const Plan &p, const Tile &t, int64_t units, const Tile *next) {
     const filigree_attention_mask &m = *p.mask;
@@ -441,8 +257,7 @@ void step(const Plan &p, const Tile &t, int64_t units, const Tile *next) {
     if (is_last && next != nullptr)
         queries = Ahead(queries_of(p, *next), next->rows, p.dim, p.shape->q.row, t.padded);
     normalise(t, units * m.unit_keys, queries);
-    for (int64_t r = 0; r < t.rows; ++r)
-        if (t.alpha[r] != 1.0f) multiply_row(t.acc + r * p.width, p.width, t.alpha[r]);
+    rescale(t, p.width);
     for (int64_t u = 0; u < units; ++u) {
         Ahead ahead;
         if (after != nullptr && entry_after + u < after->end)
@@ -451,14 +266,6 @@ void step(const Plan &p, const Tile &t, int64_t units, const Tile *next) {
         product(t.scores + u * m.unit_keys, t.padded, m.unit_keys, values + unit[u] * value_floats,
                 m.unit_keys * kLanes, p.width / kLanes, t.acc, p.width, false, ahead);
     }
-}
-
-float halving_sum(const float *sums) {
-    alignas(64) float l[kLanes];
-    _mm512_store_ps(l, _mm512_load_ps(sums));
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
-        for (int64_t i = 0; i < half; ++i) l[i] += l[i + half];
-    return l[0];
 }
 
 void finish(const Plan &p, const Tile &t) {
@@ -475,8 +282,7 @@ void finish(const Plan &p, const Tile &t) {
 }
 
 void attend(const Plan &p, Tile &t, const Tile *next) {
-    place(p, t);
-    load_queries(p, t);
+    load_queries(t, queries_of(p, t), p.shape->q.row, p.dim, p.shape->scale);
     begin_sums(p, t);
     while (t.entry < t.end) {
         const int64_t units = smaller(p.mask->step_units, t.end - t.entry);
@@ -484,7 +290,7 @@ void attend(const Plan &p, Tile &t, const Tile *next) {
         t.entry += units;
     }
     if (p.call->state != nullptr) {
-        leave_sums(p, t);
+        store_sums(t, p.dim, state_of(p, t));
     } else {
         finish(p, t);
     }

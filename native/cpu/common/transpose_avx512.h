@@ -70,7 +70,7 @@ inline __attribute__((always_inline)) void transpose_block(const float *from, in
 }
 
 /* transpose_block, with the whole block free of the comparisons that only a partial one needs. */
-__attribute__((noinline)) void transpose_16x16(const float *from, int64_t from_stride, int64_t rows,
+inline __attribute__((noinline)) void transpose_16x16(const float *from, int64_t from_stride, int64_t rows,
                                                int64_t columns, float *to, int64_t to_stride) {
     if (rows == 16 && columns == 16) {
         transpose_block(from, from_stride, 16, 16, to, to_stride);

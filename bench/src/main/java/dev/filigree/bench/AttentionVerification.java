@@ -4,9 +4,11 @@ import dev.filigree.Backend;
 import dev.filigree.Workers;
 import dev.filigree.attention.Attention;
 import dev.filigree.attention.AttentionPlan;
+import dev.filigree.attention.DecodePlan;
 import dev.filigree.suite.attention.AttentionCase;
 import dev.filigree.suite.attention.AttentionReference;
 import dev.filigree.suite.attention.AttentionRun;
+import dev.filigree.suite.attention.DecodeCase;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,8 +34,45 @@ final class AttentionVerification implements Verification {
         }
     }
 
+    /** Every third case is a decode. */
     @Override
     public Optional<String> verify(long seed) {
+        return seed % 3 == 0 ? verifyDecode(seed) : verifyBlocks(seed);
+    }
+
+    private Optional<String> verifyDecode(long seed) {
+        DecodeCase test = DecodeCase.random(seed);
+        Arena arena = Arena.ofAuto();
+        try {
+            Workers team = teams.get(Math.floorMod(seed * 0x9e3779b97f4a7c15L >>> 32, teams.size()));
+            DecodeCase.Operands scalar = decode(test, Backend.SCALAR, alone, arena);
+            for (Backend backend : backends) {
+                for (Workers workers : List.of(alone, team)) {
+                    DecodeCase.Operands outputs = decode(test, backend, workers, arena);
+                    Optional<String> failure = test.mismatch(outputs)
+                        .or(() -> scalar.difference("scalar on 1 thread", outputs, backend.id()));
+                    if (failure.isPresent()) {
+                        return Optional.of(
+                            backend.id() + " on " + workers + ": " + failure.get() + " [" + test + "]");
+                    }
+                }
+            }
+            return Optional.empty();
+        } catch (RuntimeException e) {
+            return Optional.of(e + " [" + test + "]");
+        }
+    }
+
+    private DecodeCase.Operands decode(DecodeCase test, Backend backend, Workers workers, Arena arena) {
+        DecodeCase.Operands operands = test.operands(arena);
+        try (DecodePlan plan = Attention.decode(test.dtype(), test.options().backend(backend).workers(workers))) {
+            runsByKernel.merge(plan.kernel(), 1L, Long::sum);
+            operands.run(plan);
+        }
+        return operands;
+    }
+
+    private Optional<String> verifyBlocks(long seed) {
         AttentionCase test = AttentionCase.random(seed);
         Arena arena = test.arena();
         try {

@@ -1,5 +1,6 @@
 package dev.filigree.attention;
 
+import dev.filigree.DType;
 import dev.filigree.format.BlockMask;
 
 /**
@@ -40,5 +41,19 @@ public final class Attention {
      */
     public static AttentionPlan plan(BlockMask mask, AttentionOptions options) {
         return AttentionPlan.create(mask, options);
+    }
+
+    /**
+     * Plans decode: one query of each sequence over selected keys of a paged cache. Being the last token of its
+     * sequence, the query sees no key behind it, whether the options are causal or not.
+     *
+     * @param cache the dtype of the caches that runs get, f32 or bf16
+     * @param options scaling, cap, bias, backend and worker team
+     * @throws IllegalArgumentException if {@code -Dfiligree.backend} or {@code -Dfiligree.maxIsa} has an unknown value
+     * @throws UnsupportedOperationException if the backend that the options or {@code -Dfiligree.backend} demand
+     *     cannot be used
+     */
+    public static DecodePlan decode(DType cache, AttentionOptions options) {
+        return DecodePlan.create(cache, options);
     }
 }

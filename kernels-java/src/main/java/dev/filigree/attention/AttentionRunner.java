@@ -80,10 +80,10 @@ final class AttentionRunner implements AutoCloseable {
     private final class Call implements Workers.Task, AutoCloseable {
         private final Scratch shapes = new Scratch();
         private final Scratch packing = new Scratch();
-        private final Staging stagedQ = new Staging();
-        private final Staging stagedK = new Staging();
-        private final Staging stagedV = new Staging();
-        private final Staging stagedOut = new Staging();
+        private final TensorStaging stagedQ = new TensorStaging();
+        private final TensorStaging stagedK = new TensorStaging();
+        private final TensorStaging stagedV = new TensorStaging();
+        private final TensorStaging stagedOut = new TensorStaging();
         private final Scratch stagedLse = new Scratch();
         private MemorySegment shape;
         private MemorySegment q;
@@ -187,61 +187,6 @@ final class AttentionRunner implements AutoCloseable {
             stagedV.close();
             stagedOut.close();
             stagedLse.close();
-        }
-    }
-
-    /** Kernels see native memory alone: a tensor on the heap is copied in, or out, whole and packed. */
-    private static final class Staging implements AutoCloseable {
-        private final Scratch scratch = new Scratch();
-        private MemorySegment staged;
-
-        /** The memory of an input. */
-        MemorySegment in(AttentionTensor tensor, MemorySegment shape, long strides) {
-            MemorySegment memory = out(tensor, shape, strides);
-            if (staged != null) {
-                copy(tensor, true);
-            }
-            return memory;
-        }
-
-        /** The memory of an output. */
-        MemorySegment out(AttentionTensor tensor, MemorySegment shape, long strides) {
-            boolean onHeap = !tensor.data().isNative();
-            long rows = (long) tensor.rows() * tensor.dim();
-            shape.set(ValueLayout.JAVA_LONG, strides, onHeap ? rows * tensor.heads() : tensor.batchStride());
-            shape.set(ValueLayout.JAVA_LONG, strides + 8, onHeap ? rows : tensor.headStride());
-            shape.set(ValueLayout.JAVA_LONG, strides + 16, onHeap ? tensor.dim() : tensor.rowStride());
-            staged = onHeap ? scratch.atLeast(Float.BYTES * rows * tensor.heads() * tensor.batch()) : null;
-            return onHeap ? staged : Operands.shareable(tensor.span());
-        }
-
-        void back(AttentionTensor tensor) {
-            if (staged != null) {
-                copy(tensor, false);
-            }
-        }
-
-        private void copy(AttentionTensor tensor, boolean in) {
-            long bytes = (long) Float.BYTES * tensor.dim();
-            long at = 0;
-            for (int b = 0; b < tensor.batch(); b++) {
-                for (int head = 0; head < tensor.heads(); head++) {
-                    for (int row = 0; row < tensor.rows(); row++, at += bytes) {
-                        long there = Float.BYTES * (b * tensor.batchStride() + head * tensor.headStride()
-                            + row * tensor.rowStride());
-                        if (in) {
-                            MemorySegment.copy(tensor.data(), there, staged, at, bytes);
-                        } else {
-                            MemorySegment.copy(staged, at, tensor.data(), there, bytes);
-                        }
-                    }
-                }
-            }
-        }
-
-        @Override
-        public void close() {
-            scratch.close();
         }
     }
 }

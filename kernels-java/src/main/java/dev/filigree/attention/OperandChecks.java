@@ -22,10 +22,7 @@ final class OperandChecks {
         Objects.requireNonNull(q, "q");
         Objects.requireNonNull(k, "k");
         Objects.requireNonNull(v, "v");
-        if (q.dim() % DIM_STEP != 0 || q.dim() > MAX_DIM) {
-            throw new IllegalArgumentException("q has head dimension " + q.dim() + ", expected a multiple of "
-                + DIM_STEP + " up to " + MAX_DIM);
-        }
+        headDimension("q", q.dim());
         require("k", "batch", k.batch(), q.batch());
         require("k", "head dimension", k.dim(), q.dim());
         require("v", "batch", v.batch(), k.batch());
@@ -39,6 +36,13 @@ final class OperandChecks {
         Operands.requireUsable("q", q.span());
         Operands.requireUsable("k", k.span());
         Operands.requireUsable("v", v.span());
+    }
+
+    static void headDimension(String name, int dim) {
+        if (dim < DIM_STEP || dim % DIM_STEP != 0 || dim > MAX_DIM) {
+            throw new IllegalArgumentException(
+                name + " has head dimension " + dim + ", expected a multiple of " + DIM_STEP + " up to " + MAX_DIM);
+        }
     }
 
     static void require(String name, String what, long found, long expected) {

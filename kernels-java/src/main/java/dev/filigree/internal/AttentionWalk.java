@@ -37,7 +37,16 @@ public abstract class AttentionWalk implements AttentionKernel {
 
     /** Panels of 16 columns, from {@code rows} staged rows: {@code to[d / 16][j][d % 16]}. */
     protected abstract void packValues(
-        MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys);
+        MemorySegment stage, long stageAt, int rows, int dim, MemorySegment packed, long at, int unitKeys);
+
+    /**
+     * Scores of up to 16 keys: {@code width} elements of each query and key lie without gaps; each dot product is 16
+     * sums, of the elements whose index has the same remainder, added by halves.
+     *
+     * @param sumsAt 16 spare floats
+     */
+    protected abstract void dots(MemorySegment scratch, long qAt, int rows, int width, long keysAt, int keys, long sumsAt,
+        long scoresAt);
 
     /** x *= factor over {@code width} floats of each row; may also multiply the rest of the last 16. */
     protected abstract void scale(
@@ -108,7 +117,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         stage(k, shape, AttentionFormat.K_STRIDES, batch, pair % kvHeads, first, rows, dim, scratch);
         packKeys(scratch, rows, dim, packed, keysAt, unitKeys);
         stage(v, shape, AttentionFormat.V_STRIDES, batch, pair % kvHeads, first, rows, dim, scratch);
-        packValues(scratch, rows, dim, packed, valuesAt, unitKeys);
+        packValues(scratch, 0, rows, dim, packed, valuesAt, unitKeys);
     }
 
     private static void stage(MemorySegment from, MemorySegment shape, long strides, long batch, long head, long first,
@@ -199,6 +208,16 @@ public abstract class AttentionWalk implements AttentionKernel {
         }
     }
 
+    /** Fresh sums. */
+    static void begin(int rows, int dim, MemorySegment scratch) {
+        int padded = roundUp(rows, ROW_GROUP);
+        clear(scratch, accAt(padded, dim), padded * roundUp(dim, LANES));
+        clear(scratch, sumsAt(padded, dim), padded * LANES);
+        for (int r = 0; r < padded; r++) {
+            scratch.set(F32, maxAt(padded, dim) + FLOAT * r, Float.NEGATIVE_INFINITY);
+        }
+    }
+
     /** Fresh sums, or those of a state. */
     private static void begin(
             MemorySegment state, long stateAt, int rows, int dim, MemorySegment scratch) {
@@ -207,11 +226,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         long accAt = accAt(padded, dim);
         long sumsAt = sumsAt(padded, dim);
         long maxAt = maxAt(padded, dim);
-        clear(scratch, accAt, padded * width);
-        clear(scratch, sumsAt, padded * LANES);
-        for (int r = 0; r < padded; r++) {
-            scratch.set(F32, maxAt + FLOAT * r, Float.NEGATIVE_INFINITY);
-        }
+        begin(rows, dim, scratch);
         if (state.address() == 0) {
             return;
         }
@@ -223,7 +238,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         }
     }
 
-    private static void leave(MemorySegment state, long stateAt, int rows, int dim, MemorySegment scratch) {
+    static void leave(MemorySegment state, long stateAt, int rows, int dim, MemorySegment scratch) {
         int padded = roundUp(rows, ROW_GROUP);
         for (int r = 0; r < rows; r++) {
             long at = stateAt + FLOAT * r * (dim + AttentionFormat.STATE_EXTRA);
@@ -254,20 +269,27 @@ public abstract class AttentionWalk implements AttentionKernel {
             }
             modify(mask, shape, head, first, padded, entry + u, unit * unitKeys, keys, sAt, scratch);
         }
-        normalise(scratch, scoresAt, padded, units * unitKeys, maxAt(padded, dim), sumsAt(padded, dim),
-            alphaAt(padded, dim), spareAt(padded, dim));
-        for (int r = 0; r < rows; r++) {
-            float alpha = scratch.get(F32, alphaAt(padded, dim) + FLOAT * r);
-            if (alpha != 1f) {
-                scale(scratch, accAt(padded, dim) + FLOAT * r * width, 1, 0, width, alpha);
-            }
-        }
+        weigh(scratch, rows, dim, units * unitKeys);
         long valuesAt = keysAt + FLOAT * AttentionFormat.keyFloats(mask, dim);
         for (int u = 0; u < units; u++) {
             long unit = intAt(mask, AttentionFormat.UNITS, entry + u);
             product(scratch, scoresAt + FLOAT * u * unitKeys, padded, unitKeys, packed,
                 valuesAt + FLOAT * unit * unitKeys * width, FLOAT * unitKeys * LANES, width / LANES,
                 accAt(padded, dim), FLOAT * width, false);
+        }
+    }
+
+    /** Turns the scores of a step into weights, and puts the sums under the new maxima. */
+    final void weigh(MemorySegment scratch, int rows, int dim, int cols) {
+        int padded = roundUp(rows, ROW_GROUP);
+        int width = roundUp(dim, LANES);
+        normalise(scratch, scoresAt(padded, dim), padded, cols, maxAt(padded, dim), sumsAt(padded, dim),
+            alphaAt(padded, dim), spareAt(padded, dim));
+        for (int r = 0; r < rows; r++) {
+            float alpha = scratch.get(F32, alphaAt(padded, dim) + FLOAT * r);
+            if (alpha != 1f) {
+                scale(scratch, accAt(padded, dim) + FLOAT * r * width, 1, 0, width, alpha);
+            }
         }
     }
 
@@ -326,7 +348,7 @@ public abstract class AttentionWalk implements AttentionKernel {
         }
     }
 
-    private static void clear(MemorySegment scratch, long at, long floats) {
+    static void clear(MemorySegment scratch, long at, long floats) {
         long end = at + FLOAT * floats;
         for (long from = at; from < end; from += ZEROS.byteSize()) {
             MemorySegment.copy(ZEROS, 0, scratch, from, Math.min(ZEROS.byteSize(), end - from));
@@ -349,27 +371,27 @@ public abstract class AttentionWalk implements AttentionKernel {
 
     // Where a tile of padded rows lies in scratch: queries, scores, sums, weights' sums, spare rows, maxima, factors.
 
-    private static long scoresAt(int padded, int dim) {
+    static long scoresAt(int padded, int dim) {
         return FLOAT * padded * ROW_STRIDE * Math.ceilDiv(dim, STEP_KEYS);
     }
 
-    private static long accAt(int padded, int dim) {
+    static long accAt(int padded, int dim) {
         return scoresAt(padded, dim) + FLOAT * padded * ROW_STRIDE;
     }
 
-    private static long sumsAt(int padded, int dim) {
+    static long sumsAt(int padded, int dim) {
         return accAt(padded, dim) + FLOAT * padded * roundUp(dim, LANES);
     }
 
-    private static long spareAt(int padded, int dim) {
+    static long spareAt(int padded, int dim) {
         return sumsAt(padded, dim) + FLOAT * padded * LANES;
     }
 
-    private static long maxAt(int padded, int dim) {
+    static long maxAt(int padded, int dim) {
         return spareAt(padded, dim) + FLOAT * padded * LANES;
     }
 
-    private static long alphaAt(int padded, int dim) {
+    static long alphaAt(int padded, int dim) {
         return maxAt(padded, dim) + FLOAT * roundUp(padded, LANES);
     }
 }

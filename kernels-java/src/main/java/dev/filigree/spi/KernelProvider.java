@@ -57,6 +57,11 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
+    /** Attention over a paged cache of a type, where the backend has it. */
+    default Optional<PagedKernel> paged(DType dtype) {
+        return Optional.empty();
+    }
+
     /** Asks the operating system for huge pages behind native memory that is about to be filled; may do nothing. */
     default void adviseHugePages(MemorySegment memory) {}
 

@@ -1,5 +1,6 @@
 package dev.filigree.attention;
 
+import dev.filigree.DType;
 import dev.filigree.format.BlockMask;
 import dev.filigree.spi.KernelProvider;
 
@@ -11,5 +12,10 @@ public final class AttentionAccess {
     /** A plan on a given provider. */
     public static AttentionPlan plan(BlockMask mask, AttentionOptions options, KernelProvider provider) {
         return AttentionPlan.create(mask, options, provider);
+    }
+
+    /** A decode plan on a given provider. */
+    public static DecodePlan decode(DType cache, AttentionOptions options, KernelProvider provider) {
+        return DecodePlan.create(cache, options, provider);
     }
 }

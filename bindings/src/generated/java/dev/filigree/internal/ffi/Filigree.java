@@ -76,6 +76,15 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_NM_PANEL() {
         return FILIGREE_NM_PANEL;
     }
+    private static final int FILIGREE_PAGED_SPLIT_KEYS = (int)1024L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_PAGED_SPLIT_KEYS 1024
+     * }
+     */
+    public static int FILIGREE_PAGED_SPLIT_KEYS() {
+        return FILIGREE_PAGED_SPLIT_KEYS;
+    }
     private static final int FILIGREE_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -1490,6 +1499,144 @@ public class Filigree extends Filigree$shared {
                 traceDowncall("filigree_mlp_axpy_bf16_avx512", w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
             }
             return (int)mh$.invokeExact(w, list, masks, count, coefficients, coefficient_stride, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_attention_paged_f32_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_attention_paged_f32_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q, const float *keys, const float *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_attention_paged_f32_avx512$descriptor() {
+        return filigree_attention_paged_f32_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q, const float *keys, const float *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_attention_paged_f32_avx512$handle() {
+        return filigree_attention_paged_f32_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q, const float *keys, const float *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_attention_paged_f32_avx512$address() {
+        return filigree_attention_paged_f32_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, const float *q, const float *keys, const float *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_attention_paged_f32_avx512(MemorySegment shape, MemorySegment q, MemorySegment keys, MemorySegment values, MemorySegment out, MemorySegment lse, MemorySegment partials, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_attention_paged_f32_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_attention_paged_f32_avx512", shape, q, keys, values, out, lse, partials, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(shape, q, keys, values, out, lse, partials, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class filigree_attention_paged_bf16_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_attention_paged_bf16_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q, const uint16_t *keys, const uint16_t *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_attention_paged_bf16_avx512$descriptor() {
+        return filigree_attention_paged_bf16_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q, const uint16_t *keys, const uint16_t *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_attention_paged_bf16_avx512$handle() {
+        return filigree_attention_paged_bf16_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q, const uint16_t *keys, const uint16_t *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_attention_paged_bf16_avx512$address() {
+        return filigree_attention_paged_bf16_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q, const uint16_t *keys, const uint16_t *values, float *out, float *lse, float *partials, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_attention_paged_bf16_avx512(MemorySegment shape, MemorySegment q, MemorySegment keys, MemorySegment values, MemorySegment out, MemorySegment lse, MemorySegment partials, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_attention_paged_bf16_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_attention_paged_bf16_avx512", shape, q, keys, values, out, lse, partials, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(shape, q, keys, values, out, lse, partials, begin, end, scratch);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -10,6 +10,7 @@ import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
+import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -29,6 +30,8 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
     private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
     private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
+    private final Optional<PagedKernel> pagedF32 = bind(NativePaged.F32_ID, NativePaged::f32);
+    private final Optional<PagedKernel> pagedBf16 = bind(NativePaged.BF16_ID, NativePaged::bf16);
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -103,6 +106,14 @@ public final class Avx512Provider implements KernelProvider {
     @Override
     public Optional<AttentionKernel> attentionF32() {
         return attention;
+    }
+
+    @Override
+    public Optional<PagedKernel> paged(DType dtype) {
+        return switch (dtype) {
+            case F32 -> pagedF32;
+            case BF16 -> pagedBf16;
+        };
     }
 
     @Override

@@ -29,14 +29,43 @@ final class AttentionScalar extends AttentionWalk {
     }
 
     @Override
-    protected void packValues(MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys) {
+    protected void packValues(MemorySegment stage, long stageAt, int rows, int dim, MemorySegment packed, long at,
+            int unitKeys) {
         int width = Math.ceilDiv(dim, LANES) * LANES;
         for (int j = 0; j < unitKeys; j++) {
             for (int d = 0; d < width; d++) {
                 packed.set(JAVA_FLOAT, at + 4L * ((d / LANES * (long) unitKeys + j) * LANES + d % LANES),
-                    j < rows && d < dim ? stage.get(JAVA_FLOAT, 4L * (j * (long) dim + d)) : 0f);
+                    j < rows && d < dim ? stage.get(JAVA_FLOAT, stageAt + 4L * (j * (long) dim + d)) : 0f);
             }
         }
+    }
+
+    @Override
+    protected void dots(MemorySegment scratch, long qAt, int rows, int width, long keysAt, int keys, long sumsAt,
+            long scoresAt) {
+        for (int r = 0; r < rows; r++) {
+            for (int j = 0; j < keys; j++) {
+                for (int i = 0; i < LANES; i++) {
+                    float sum = 0f;
+                    for (int d = i; d < width; d += LANES) {
+                        sum = Math.fma(scratch.get(JAVA_FLOAT, qAt + 4L * ((long) r * width + d)),
+                            scratch.get(JAVA_FLOAT, keysAt + 4L * ((long) j * width + d)), sum);
+                    }
+                    scratch.set(JAVA_FLOAT, sumsAt + 4L * i, sum);
+                }
+                scratch.set(JAVA_FLOAT, scoresAt + 4L * ((long) r * ROW_STRIDE + j), halvingSum(scratch, sumsAt));
+            }
+        }
+    }
+
+    private static float halvingSum(MemorySegment scratch, long sums) {
+        for (int half = LANES / 2; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                scratch.set(JAVA_FLOAT, sums + 4L * i, scratch.get(JAVA_FLOAT, sums + 4L * i)
+                    + scratch.get(JAVA_FLOAT, sums + 4L * (i + half)));
+            }
+        }
+        return scratch.get(JAVA_FLOAT, sums);
     }
 
     @Override
@@ -52,14 +81,7 @@ final class AttentionScalar extends AttentionWalk {
     @Override
     protected void divide(MemorySegment scratch, long at, int rows, int width, long sumsAt) {
         for (int r = 0; r < rows; r++) {
-            long sums = sumsAt + 4L * LANES * r;
-            for (int half = LANES / 2; half > 0; half /= 2) {
-                for (int i = 0; i < half; i++) {
-                    scratch.set(JAVA_FLOAT, sums + 4L * i, scratch.get(JAVA_FLOAT, sums + 4L * i)
-                        + scratch.get(JAVA_FLOAT, sums + 4L * (i + half)));
-                }
-            }
-            float sum = scratch.get(JAVA_FLOAT, sums);
+            float sum = halvingSum(scratch, sumsAt + 4L * LANES * r);
             scale(scratch, at + 4L * r * width, 1, 0, width, sum == 0f ? 0f : 1f / sum);
         }
     }

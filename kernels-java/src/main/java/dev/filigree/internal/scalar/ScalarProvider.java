@@ -3,12 +3,15 @@ package dev.filigree.internal.scalar;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.internal.AttentionWalk;
+import dev.filigree.internal.PagedWalk;
 import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
+import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Map;
@@ -23,7 +26,10 @@ public final class ScalarProvider implements KernelProvider {
         Map.of(DType.F32, new NmScalar(DType.F32), DType.BF16, new NmScalar(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpScalar(DType.F32), DType.BF16, new MlpScalar(DType.BF16));
-    private final AttentionKernel attention = new AttentionScalar();
+    private final AttentionWalk attention = new AttentionScalar();
+    private final Map<DType, PagedKernel> paged = Map.of(
+        DType.F32, new PagedWalk("attention_paged_f32_scalar", attention, DType.F32),
+        DType.BF16, new PagedWalk("attention_paged_bf16_scalar", attention, DType.BF16));
 
     @Override
     public Backend backend() {
@@ -42,6 +48,8 @@ public final class ScalarProvider implements KernelProvider {
             new KernelInfo("nm_packed_f32_scalar", "nm", DType.F32, "java", "1x1"),
             new KernelInfo("nm_packed_bf16_scalar", "nm", DType.BF16, "java", "1x1"),
             new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"),
+            new KernelInfo("attention_paged_f32_scalar", "attention", DType.F32, "java", "1x1"),
+            new KernelInfo("attention_paged_bf16_scalar", "attention", DType.BF16, "java", "1x1"),
             new KernelInfo("mlp_dot_f32_scalar", "mlp", DType.F32, "java", "1x1"),
             new KernelInfo("mlp_axpy_f32_scalar", "mlp", DType.F32, "java", "1x1"),
             new KernelInfo("mlp_dot_bf16_scalar", "mlp", DType.BF16, "java", "1x1"),
@@ -71,5 +79,10 @@ public final class ScalarProvider implements KernelProvider {
     @Override
     public Optional<AttentionKernel> attentionF32() {
         return Optional.of(attention);
+    }
+
+    @Override
+    public Optional<PagedKernel> paged(DType dtype) {
+        return Optional.ofNullable(paged.get(dtype));
     }
 }

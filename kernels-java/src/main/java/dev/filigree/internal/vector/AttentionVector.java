@@ -71,6 +71,8 @@ final class AttentionVector extends AttentionWalk {
     // Elements of arrays are no constants: see CallBarrier.
     private static final MethodHandle[] TWO_VECTORS = {productHandle("twoVectors")};
     private static final MethodHandle[] ONE_VECTOR = {productHandle("oneVector")};
+    private static final MethodHandle[] DOTS = {handle(
+        "dotsLoop", long.class, int.class, int.class, long.class, int.class, long.class, long.class)};
     private static final MethodHandle[] SCALE =
         {handle("scaleLoop", long.class, int.class, long.class, int.class, float.class)};
     private static final MethodHandle[] DIVIDE = {handle("divideLoop", long.class, int.class, int.class, long.class)};
@@ -124,13 +126,14 @@ final class AttentionVector extends AttentionWalk {
     }
 
     @Override
-    protected void packValues(MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys) {
+    protected void packValues(MemorySegment stage, long stageAt, int rows, int dim, MemorySegment packed, long at,
+            int unitKeys) {
         int width = AttentionFormat.roundUp(dim, LANES);
         try {
             for (int d = 0; d < width; d += LANES) {
                 long to = packed.address() + at + 4L * d * unitKeys;
                 PANEL[0].invokeExact(
-                    stage.address() + 4L * d, rows, 4L * dim, Math.min(LANES, dim - d), to, unitKeys);
+                    stage.address() + stageAt + 4L * d, rows, 4L * dim, Math.min(LANES, dim - d), to, unitKeys);
             }
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
@@ -150,6 +153,33 @@ final class AttentionVector extends AttentionWalk {
             for (int i = columns / LENGTH * LENGTH; i < columns && j < rows; i++) {
                 ALL.set(FLOAT, address(to + j * PANEL_BYTES + 4L * i),
                     ALL.get(FLOAT, address(from + j * rowBytes + 4L * i)));
+            }
+        }
+    }
+
+    @Override
+    protected void dots(MemorySegment scratch, long qAt, int rows, int width, long keysAt, int keys, long sumsAt,
+            long scoresAt) {
+        long base = scratch.address();
+        try {
+            DOTS[0].invokeExact(base + qAt, rows, width, base + keysAt, keys, base + sumsAt, base + scoresAt);
+        } catch (Throwable t) {
+            throw CallBarrier.unexpected(t);
+        }
+    }
+
+    private static void dotsLoop(long q, int rows, int width, long keys, int count, long sums, long scores) {
+        for (int r = 0; r < rows; r++) {
+            for (int j = 0; j < count; j++) {
+                for (int lane = 0; lane < LANES; lane += LENGTH) {
+                    FloatVector sum = FloatVector.zero(F32);
+                    for (int d = lane; d < width; d += LANES) {
+                        FloatVector x = load(address(q + 4L * ((long) r * width + d)));
+                        sum = x.fma(load(address(keys + 4L * ((long) j * width + d))), sum);
+                    }
+                    store(sum, address(sums + 4L * lane));
+                }
+                ALL.set(FLOAT, address(scores + r * A1 + 4L * j), halvingSum(address(sums)));
             }
         }
     }

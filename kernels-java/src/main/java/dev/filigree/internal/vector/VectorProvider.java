@@ -3,12 +3,15 @@ package dev.filigree.internal.vector;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.internal.AttentionWalk;
+import dev.filigree.internal.PagedWalk;
 import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
+import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.util.List;
 import java.util.Map;
@@ -23,7 +26,10 @@ public final class VectorProvider implements KernelProvider {
         Map.of(DType.F32, new NmVector(DType.F32), DType.BF16, new NmVector(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpVector(DType.F32), DType.BF16, new MlpVector(DType.BF16));
-    private final AttentionKernel attention = new AttentionVector();
+    private final AttentionWalk attention = new AttentionVector();
+    private final Map<DType, PagedKernel> paged = Map.of(
+        DType.F32, new PagedWalk("attention_paged_f32_vector", attention, DType.F32),
+        DType.BF16, new PagedWalk("attention_paged_bf16_vector", attention, DType.BF16));
 
     /** Created by name. */
     public VectorProvider() {}
@@ -46,6 +52,8 @@ public final class VectorProvider implements KernelProvider {
             new KernelInfo("nm_packed_f32_vector", "nm", DType.F32, isa, NmVector.TILE),
             new KernelInfo("nm_packed_bf16_vector", "nm", DType.BF16, isa, NmVector.TILE),
             new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE),
+            new KernelInfo("attention_paged_f32_vector", "attention", DType.F32, isa, AttentionVector.TILE),
+            new KernelInfo("attention_paged_bf16_vector", "attention", DType.BF16, isa, AttentionVector.TILE),
             new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE_F32),
             new KernelInfo("mlp_axpy_f32_vector", "mlp", DType.F32, isa, MlpVector.AXPY_TILE),
             new KernelInfo("mlp_dot_bf16_vector", "mlp", DType.BF16, isa, MlpVector.DOT_TILE_BF16),
@@ -75,5 +83,10 @@ public final class VectorProvider implements KernelProvider {
     @Override
     public Optional<AttentionKernel> attentionF32() {
         return Optional.of(attention);
+    }
+
+    @Override
+    public Optional<PagedKernel> paged(DType dtype) {
+        return Optional.ofNullable(paged.get(dtype));
     }
 }

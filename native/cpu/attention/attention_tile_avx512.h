@@ -1,0 +1,238 @@
+#ifndef FILIGREE_CPU_ATTENTION_ATTENTION_TILE_AVX512_H
+#define FILIGREE_CPU_ATTENTION_ATTENTION_TILE_AVX512_H
+
+/*
+ * A tile of query rows in scratch, with their scores and sums, and what every attention kernel does with it: products,
+ * the step of the online softmax, and the end of a row. Lanes are keys in the first product and head dimensions in the
+ * second; nothing is added across lanes but at the end of a row.
+ */
+#ifndef __AVX512F__
+#error "this header needs AVX-512"
+#endif
+
+#include "cpu/common/math.h"
+#include "cpu/common/transpose_avx512.h"
+#include "filigree.h"
+
+#include <immintrin.h>
+
+#define FILIGREE_INLINE inline __attribute__((always_inline))
+
+/* Internal linkage throughout: a copy that the linker could pick for other code would carry AVX-512 there. */
+namespace filigree {
+namespace {
+
+constexpr int64_t kLanes = FILIGREE_ATTENTION_LANES;
+constexpr int64_t kStride = FILIGREE_ATTENTION_ROW_STRIDE;
+constexpr int64_t kStep = FILIGREE_ATTENTION_STEP_KEYS;
+constexpr int64_t kGroup = FILIGREE_ATTENTION_ROW_GROUP;
+
+inline int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
+
+inline int64_t round_up(int64_t value, int64_t multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+template <class T, class H> const T *table(const H *header, int64_t offset) {
+    return reinterpret_cast<const T *>(reinterpret_cast<const char *>(header) + offset);
+}
+
+struct TileRows {
+    int64_t rows, padded; /* to a multiple of four */
+    float *queries, *scores, *acc, *sums, *max, *alpha;
+};
+
+/* Places a tile in scratch; returns the first float behind it. */
+inline float *place(TileRows &t, int64_t rows, int64_t dim, float *scratch) {
+    t.rows = rows, t.padded = round_up(rows, kGroup);
+    t.queries = scratch;
+    t.scores = t.queries + t.padded * kStride * ((dim + kStep - 1) / kStep);
+    t.acc = t.scores + t.padded * kStride;
+    t.sums = t.acc + t.padded * round_up(dim, kLanes);
+    t.max = t.sums + t.padded * kLanes;
+    t.alpha = t.max + round_up(t.padded, kLanes);
+    return t.alpha + round_up(t.padded, kLanes);
+}
+
+/* Scaled queries, in chunks of 128 columns. */
+inline void load_queries(const TileRows &t, const float *q, int64_t stride, int64_t dim, float factor) {
+    const __m512 scale = _mm512_set1_ps(factor);
+    for (int64_t r = 0; r < t.padded; ++r) {
+        for (int64_t d = 0; d < dim; d += kLanes) {
+            const __mmask16 lanes = r < t.rows ? first_lanes(smaller(kLanes, dim - d)) : __mmask16{0};
+            const float *from = r < t.rows ? q + r * stride + d : q;
+            _mm512_store_ps(t.queries + (d / kStep * t.padded + r) * kStride + d % kStep,
+                            _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, from), scale));
+        }
+    }
+}
+
+inline void clear_sums(const TileRows &t, int64_t dim) {
+    for (int64_t i = 0; i < t.padded * (round_up(dim, kLanes) + kLanes); i += kLanes)
+        _mm512_store_ps(t.acc + i, _mm512_setzero_ps());
+    for (int64_t r = 0; r < round_up(t.padded, kLanes); ++r) t.max[r] = -__builtin_inff();
+}
+
+/* acc, l and m of each row, as a state has them. */
+inline void store_sums(const TileRows &t, int64_t dim, float *state) {
+    for (int64_t r = 0; r < t.rows; ++r, state += dim + kLanes + 1) {
+        __builtin_memcpy(state, t.acc + r * round_up(dim, kLanes), dim * sizeof(float));
+        __builtin_memcpy(state + dim, t.sums + r * kLanes, kLanes * sizeof(float));
+        state[dim + kLanes] = t.max[r];
+    }
+}
+
+/*
+ * What comes next, asked for early: lists jump, so no hardware prefetcher knows. Whoever works meanwhile asks for a
+ * share of the lines now and then, to L2, where they do not push out what is at hand.
+ */
+class Ahead {
+public:
+    Ahead() = default;
+
+    /* Rows of some floats each, in so many shares. */
+    Ahead(const float *begin, int64_t rows, int64_t floats, int64_t stride, int64_t shares)
+        : row_(begin), rows_(rows), floats_(floats), stride_(stride),
+          share_((rows * round_up(floats, kLanes) / kLanes + shares - 1) / shares) {}
+
+    FILIGREE_INLINE void fetch_share() {
+        for (int64_t i = 0; i < share_ && rows_ > 0; ++i) {
+            _mm_prefetch(reinterpret_cast<const char *>(row_ + at_), _MM_HINT_T1);
+            at_ += kLanes;
+            if (at_ >= floats_) at_ = 0, row_ += stride_, --rows_;
+        }
+    }
+
+private:
+    const float *row_ = nullptr;
+    int64_t rows_ = 0, floats_ = 0, stride_ = 0, share_ = 0, at_ = 0;
+};
+
+/* ---- rows of registers ---- */
+
+/* Sums of one row by P vectors. Named members: gcc spills an array of vectors in every iteration. */
+template <int P> struct Row {
+    __m512 v0 = _mm512_setzero_ps(), v1 = _mm512_setzero_ps(), v2 = _mm512_setzero_ps(),
+           v3 = _mm512_setzero_ps();
+};
+
+template <int P> FILIGREE_INLINE void load(Row<P> &r, const float *from) {
+    r.v0 = _mm512_loadu_ps(from);
+    if constexpr (P > 1) r.v1 = _mm512_loadu_ps(from + 16);
+    if constexpr (P > 2) r.v2 = _mm512_loadu_ps(from + 32);
+    if constexpr (P > 3) r.v3 = _mm512_loadu_ps(from + 48);
+}
+
+template <int P> FILIGREE_INLINE void store(const Row<P> &r, float *to) {
+    _mm512_storeu_ps(to, r.v0);
+    if constexpr (P > 1) _mm512_storeu_ps(to + 16, r.v1);
+    if constexpr (P > 2) _mm512_storeu_ps(to + 32, r.v2);
+    if constexpr (P > 3) _mm512_storeu_ps(to + 48, r.v3);
+}
+
+template <int P> FILIGREE_INLINE void add(Row<P> &r, const float *a, const Row<P> &b) {
+    const __m512 x = _mm512_set1_ps(*a);
+    r.v0 = _mm512_fmadd_ps(x, b.v0, r.v0);
+    if constexpr (P > 1) r.v1 = _mm512_fmadd_ps(x, b.v1, r.v1);
+    if constexpr (P > 2) r.v2 = _mm512_fmadd_ps(x, b.v2, r.v2);
+    if constexpr (P > 3) r.v3 = _mm512_fmadd_ps(x, b.v3, r.v3);
+}
+
+/* ---- scores ---- */
+inline void cap_scores(const TileRows &t, float *scores, int64_t columns, float cap) {
+    const __m512 factor = _mm512_set1_ps(cap), inverse = _mm512_set1_ps(1.0f / cap);
+    for (int64_t r = 0; r < t.padded; ++r)
+        for (int64_t j = 0; j < columns; j += kLanes) {
+            float *at = scores + r * kStride + j;
+            _mm512_storeu_ps(at, _mm512_mul_ps(factor, tanh(_mm512_mul_ps(_mm512_loadu_ps(at), inverse))));
+        }
+}
+
+/* ---- weights ---- */
+
+/* The largest of each row, lane by lane. */
+FILIGREE_INLINE __m512 largest_lanes(const float *row, int64_t columns) {
+    __m512 lanes = _mm512_set1_ps(-__builtin_inff());
+    for (int64_t j = 0; j < columns; j += kLanes) lanes = _mm512_max_ps(_mm512_loadu_ps(row + j), lanes);
+    return lanes;
+}
+
+/* Of four rows: lane 4 l + i holds the largest of quarter l of row i. */
+FILIGREE_INLINE __m512 largest_of_four(const float *rows, int64_t columns) {
+    const __m512 r0 = largest_lanes(rows, columns), r1 = largest_lanes(rows + kStride, columns);
+    const __m512 r2 = largest_lanes(rows + 2 * kStride, columns);
+    const __m512 r3 = largest_lanes(rows + 3 * kStride, columns);
+    const __m512d r01 =
+        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1)));
+    const __m512d r23 =
+        _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3)));
+    return _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(r01, r23)),
+                         _mm512_castpd_ps(_mm512_unpackhi_pd(r01, r23)));
+}
+
+/* The largest score of each of up to 16 rows: a multiple of four. */
+FILIGREE_INLINE __m512 largest_of(const float *scores, int64_t rows, int64_t columns) {
+    __m512 r4[4];
+    for (int64_t i = 0; i < 4; ++i)
+        r4[i] = i * 4 < rows ? largest_of_four(scores + i * 4 * kStride, columns)
+                             : _mm512_set1_ps(-__builtin_inff());
+    const __m512 low = _mm512_max_ps(_mm512_shuffle_f32x4(r4[0], r4[1], 0x88),
+                                     _mm512_shuffle_f32x4(r4[0], r4[1], 0xdd));
+    const __m512 high = _mm512_max_ps(_mm512_shuffle_f32x4(r4[2], r4[3], 0x88),
+                                      _mm512_shuffle_f32x4(r4[2], r4[3], 0xdd));
+    return _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
+/* Scores to weights. Maxima of 16 rows at a time: row by row, each would wait for a chain across lanes. */
+__attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahead &ahead) {
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    for (int64_t first = 0; first < t.padded; first += kLanes) {
+        const int64_t rows = smaller(kLanes, t.padded - first);
+        const __m512 old = _mm512_load_ps(t.max + first);
+        const __m512 max = _mm512_add_ps(
+            _mm512_max_ps(largest_of(t.scores + first * kStride, rows, columns), old), _mm512_setzero_ps());
+        const __mmask16 keeps =
+            _mm512_cmp_ps_mask(max, old, _CMP_EQ_OQ) | _mm512_cmp_ps_mask(old, lowest, _CMP_EQ_OQ);
+        alignas(64) float reference[kLanes];
+        _mm512_store_ps(reference, _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max));
+        _mm512_store_ps(t.max + first, max);
+        _mm512_store_ps(t.alpha + first, _mm512_mask_blend_ps(keeps, exp_nonpositive(_mm512_sub_ps(old, max)),
+                                                              _mm512_set1_ps(1.0f)));
+        for (int64_t r = first; r < first + rows; ++r) {
+            ahead.fetch_share();
+            float *s = t.scores + r * kStride;
+            const __m512 subtrahend = _mm512_set1_ps(reference[r - first]);
+            __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
+            for (int64_t j = 0; j < columns; j += kLanes) {
+                const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(s + j), subtrahend));
+                _mm512_storeu_ps(s + j, weight);
+                sum = _mm512_add_ps(sum, weight);
+            }
+            _mm512_store_ps(t.sums + r * kLanes, sum);
+        }
+    }
+}
+
+inline void multiply_row(float *row, int64_t width, float factor) {
+    for (int64_t d = 0; d < width; d += kLanes)
+        _mm512_store_ps(row + d, _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
+}
+
+/* What the sums were added under is lower than the new maximum. */
+inline void rescale(const TileRows &t, int64_t width) {
+    for (int64_t r = 0; r < t.rows; ++r)
+        if (t.alpha[r] != 1.0f) multiply_row(t.acc + r * width, width, t.alpha[r]);
+}
+
+inline float halving_sum(const float *sums) {
+    alignas(64) float l[kLanes];
+    _mm512_store_ps(l, _mm512_load_ps(sums));
+    for (int64_t half = kLanes / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; ++i) l[i] += l[i + half];
+    return l[0];
+}
+
+} // namespace
+} // namespace filigree
+
+#endif
