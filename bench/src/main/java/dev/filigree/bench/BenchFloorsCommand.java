@@ -51,6 +51,10 @@ final class BenchFloorsCommand implements Callable<Integer> {
         + "models/mediapipe/full_range_sparse_mtx/*.mtx.")
     private Path data;
 
+    @Option(names = "--only", split = ",", paramLabel = "FLOOR", description = "Measure these floors alone, by the names "
+        + "that the table gives them (default: all).")
+    private List<String> only = List.of();
+
     @Option(names = "--rounds", paramLabel = "R", description = "Rounds of each case (default: ${DEFAULT-VALUE}).")
     private int rounds = 7;
 
@@ -81,7 +85,7 @@ final class BenchFloorsCommand implements Callable<Integer> {
         if (data != null && !Files.isDirectory(data)) {
             throw new InputException(data + ": not a folder");
         }
-        List<Floor> floors = families.get(family).floors(Optional.ofNullable(data));
+        List<Floor> floors = chosen(families.get(family).floors(Optional.ofNullable(data)));
         Backend backend = CommonOptions.availableOnHost().getLast();
         Map<FloorCase, FloorCase.Times> times = measure(floors, backend);
         List<Floor.Outcome> outcomes = floors.stream()
@@ -93,6 +97,17 @@ final class BenchFloorsCommand implements Callable<Integer> {
             print(out, outcomes, backend);
         }
         return times.values().stream().anyMatch(FloorCase.Times::wrong) ? Main.FAILED : Main.OK;
+    }
+
+    private List<Floor> chosen(List<Floor> floors) {
+        List<String> names = floors.stream().map(Floor::id).toList();
+        for (String name : only) {
+            if (!names.contains(name)) {
+                throw new ParameterException(spec.commandLine(), "Invalid value for option '--only': '" + name
+                    + "' is not one of " + String.join(", ", names));
+            }
+        }
+        return floors.stream().filter(floor -> only.isEmpty() || only.contains(floor.id())).toList();
     }
 
     private Map<FloorCase, FloorCase.Times> measure(List<Floor> floors, Backend backend) {

@@ -97,6 +97,15 @@ class FloorTest {
     }
 
     @Test
+    void commandMeasuresTheFloorsThatAreNamed() {
+        Floor floor = floor(1, new Fixed("a", 1, 2, null));
+        assertThat(command(floor, "--family", "fake", "--only", floor.id()).out()).contains("met");
+        CommandLineRun unknown = command(floor, "--family", "fake", "--only", "nothing");
+        assertThat(unknown.code()).isEqualTo(2);
+        assertThat(unknown.err()).contains("'--only': 'nothing' is not one of " + floor.id());
+    }
+
+    @Test
     void aMissedFloorIsNoErrorAndAWrongResultIs() {
         assertThat(command(floor(3, new Fixed("a", 1, 2, null)), "--family", "fake").code()).isEqualTo(Main.OK);
         CommandLineRun wrong = command(floor(1, new Fixed("a", 1, 2, "wrong")), "--family", "fake");

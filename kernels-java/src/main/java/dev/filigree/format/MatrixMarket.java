@@ -19,11 +19,12 @@ import java.util.stream.Collectors;
  *
  * <p>Read are {@code coordinate} files with the fields {@code real}, {@code integer} and {@code pattern}
  * (every value is 1) and the symmetries {@code general}, {@code symmetric} and {@code skew-symmetric}, whose
- * other triangle is added. Comments and blank lines may stand anywhere below the banner. Values are rounded
- * to the nearest f32, and explicit zeros are kept.
+ * entries stand for their mirror images as well. The format puts such entries below the diagonal; graph collections
+ * often put them above, so either is read. Comments and blank lines may stand anywhere below the banner. Values are
+ * rounded to the nearest f32, and explicit zeros are kept.
  *
- * <p>Refused, with the line: an entry given twice, an entry above the diagonal of a symmetric file or on that
- * of a skew-symmetric one, a value that is not a number or overflows, more or fewer entries than announced.
+ * <p>Refused, with the line: an entry given twice, be it as its mirror image, or on the diagonal of a skew-symmetric
+ * file, a value that is not a number or overflows, more or fewer entries than announced.
  * Memory grows with what is read and not with what a size line announces; for the same reason a matrix has at
  * most {@code 16 Mi + 16 * bytes read} rows: a file may be nearly empty, but it cannot exhaust memory.
  *
@@ -173,10 +174,6 @@ public final class MatrixMarket {
         int column = (int) scanner.readInteger("column", 1, cols) - 1;
         float value = field == Field.PATTERN ? 1 : scanner.readFloat("value", field == Field.INTEGER);
         long line = scanner.line();
-        if (symmetry != Symmetry.GENERAL && row < column) {
-            throw scanner.malformed("entry " + place(row, column) + " is above the diagonal; a "
-                + spelling(symmetry) + " file has the lower triangle only");
-        }
         if (symmetry == Symmetry.SKEW_SYMMETRIC && row == column) {
             throw scanner.malformed("entry " + place(row, column)
                 + " is on the diagonal, which a skew-symmetric file leaves out");

@@ -77,6 +77,7 @@ class MatrixMarketTest {
         assertThat(columns(symmetric)).containsExactly(0, 2, 2, 0, 1);
         assertThat(values(symmetric)).containsExactly(1, 2, -3, 2, -3);
         assertThat(symmetric.transpose()).isEqualTo(symmetric);
+        assertThat(read(SYMMETRIC + "3 3 3\n1 1 1\n1 3 2\n3 2 -3")).isEqualTo(symmetric);
         CsrMatrix skew = read(SKEW + "3 3 2\n3 1 2\n2 1 -3\n");
         assertThat(rowOffsets(skew)).containsExactly(0, 2, 3, 4);
         assertThat(columns(skew)).containsExactly(1, 2, 0, 0);
@@ -219,10 +220,8 @@ class MatrixMarketTest {
                 "entry (1, 2) is already on line 4"),
             Arguments.of(SYMMETRIC + "3 3 3\n3 1 1\n2 1 1\n3 1 1\n", 5, "entry (3, 1) is already on line 3"),
             Arguments.of(SYMMETRIC + "3 3 3\n2 2 1\n2 1 1\n2 2 1\n", 5, "entry (2, 2) is already on line 3"),
-            Arguments.of(SYMMETRIC + "3 3 1\n1 2 1\n", 3,
-                "entry (1, 2) is above the diagonal; a symmetric file has the lower triangle only"),
-            Arguments.of(SKEW + "3 3 1\n2 3 1\n", 3,
-                "entry (2, 3) is above the diagonal; a skew-symmetric file has the lower triangle only"),
+            Arguments.of(SYMMETRIC + "3 3 2\n1 2 1\n2 1 1\n", 4, "entry (2, 1) is already on line 3"),
+            Arguments.of(SKEW + "3 3 2\n2 3 1\n3 2 -1\n", 4, "entry (3, 2) is already on line 3"),
             Arguments.of(SKEW + "3 3 1\n2 2 0\n", 3,
                 "entry (2, 2) is on the diagonal, which a skew-symmetric file leaves out"),
             // Rubbish.
