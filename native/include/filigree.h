@@ -78,7 +78,11 @@ FILIGREE_API int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_inf
 
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
-/* Asks for huge pages behind [address, address + bytes): advice, so a refusal is harmless. */
+/*
+ * Asks for huge pages behind [address, address + bytes), which must be private, anonymous memory that holds nothing but
+ * zeros: its pages are given back, since those touched already would stay small, and come back as zeros, and huge, when
+ * the memory is filled. Advice, so a refusal is harmless.
+ */
 FILIGREE_API int32_t filigree_advise_huge_pages(void *address, int64_t bytes);
 
 /*

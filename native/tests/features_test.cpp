@@ -97,9 +97,12 @@ void check_huge_page_advice() {
     char *memory =
         static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     CHECK(memory != MAP_FAILED);
+    std::memset(memory, 0, bytes);
+    memory[50] = 7; /* a neighbour's */
     /* A kernel without huge pages refuses, which is an answer too. */
     const int32_t status = filigree_advise_huge_pages(memory + 100, bytes - 100);
     CHECK(status == FILIGREE_OK || status == FILIGREE_SYSTEM_ERROR);
+    for (int64_t i = 0; i < bytes; ++i) CHECK(memory[i] == (i == 50 ? 7 : 0));
     memory[0] = memory[bytes - 1] = 1;
     CHECK(filigree_advise_huge_pages(memory + 1, 100) == FILIGREE_OK);
     CHECK(filigree_advise_huge_pages(nullptr, 0) == FILIGREE_OK);

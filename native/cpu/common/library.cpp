@@ -63,11 +63,14 @@ int32_t advise([[maybe_unused]] void *address, int64_t bytes, [[maybe_unused]] i
     return FILIGREE_OK;
 }
 
-/* MADV_HUGEPAGE and MADV_COLLAPSE, which older headers lack. */
-constexpr int kHugePage = 14, kCollapse = 25;
+/* MADV_DONTNEED, MADV_HUGEPAGE and MADV_COLLAPSE, of which older headers lack the last. */
+constexpr int kDontNeed = 4, kHugePage = 14, kCollapse = 25;
 
 } // namespace
 
-int32_t filigree_advise_huge_pages(void *address, int64_t bytes) { return advise(address, bytes, kHugePage); }
+int32_t filigree_advise_huge_pages(void *address, int64_t bytes) {
+    const int32_t status = advise(address, bytes, kHugePage);
+    return status == FILIGREE_OK ? advise(address, bytes, kDontNeed) : status;
+}
 
 int32_t filigree_collapse_pages(void *address, int64_t bytes) { return advise(address, bytes, kCollapse); }

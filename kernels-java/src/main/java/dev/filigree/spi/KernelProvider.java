@@ -62,7 +62,10 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
-    /** Asks the operating system for huge pages behind native memory that is about to be filled; may do nothing. */
+    /**
+     * Asks the operating system for huge pages behind native memory that was just allocated, holds nothing but zeros and
+     * is about to be filled; may do nothing.
+     */
     default void adviseHugePages(MemorySegment memory) {}
 
     /** Makes pages huge that are filled already, at the cost of copying them; may do nothing. */
