@@ -101,7 +101,7 @@ class FloorTest {
         Floor floor = floor(1, new Fixed("a", 1, 2, null));
         assertThat(command(floor, "--family", "fake", "--only", floor.id()).out()).contains("met");
         CommandLineRun unknown = command(floor, "--family", "fake", "--only", "nothing");
-        assertThat(unknown.code()).isEqualTo(2);
+        assertThat(unknown.code()).isEqualTo(Main.BAD_INPUT);
         assertThat(unknown.err()).contains("'--only': 'nothing' is not one of " + floor.id());
     }
 
