@@ -122,8 +122,8 @@ final class SpmmPacker {
     }
 
     /**
-     * Packs a matrix for the threads of a device: one block, row by row, with an order by length; the sums of split rows
-     * depend on the matrix alone, not on the device.
+     * Packs a matrix for the threads of a device: one block, row by row, with an order by length; the sums of split
+     * rows depend on the matrix alone, not on the device.
      */
     static MemorySegment packForDevice(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
             Consumer<MemorySegment> beforeFill) {
@@ -439,7 +439,7 @@ final class SpmmPacker {
         for (int g = 0; g < groups(); g++) {
             members.visit(g);
             for (int block = 0; block < blockCount; block++) {
-                count += group * members.longest(block);
+                count += (long) group * members.longest(block);
             }
         }
         return count;
@@ -452,7 +452,7 @@ final class SpmmPacker {
         for (int g = 0; g < groups(); g++) {
             members.visit(g);
             for (int block = 0; block < blockCount; block++) {
-                set(packed, startsAt + Long.BYTES * (block * stride + g), group * members.longest(block));
+                set(packed, startsAt + Long.BYTES * (block * stride + g), (long) group * members.longest(block));
             }
         }
         long sum = 0;
@@ -463,71 +463,100 @@ final class SpmmPacker {
         }
         for (int g = 0; g < groups(); g++) {
             members.visit(g);
-            for (int member = 0; member < group; member++) {
-                long p = members.begin[member];
-                for (int block = 0; block < blockCount; block++) {
-                    long at = startsAt + Long.BYTES * (block * stride + g);
-                    long end = packed.get(ValueLayout.JAVA_LONG, at + Long.BYTES);
-                    long to = packed.get(ValueLayout.JAVA_LONG, at) + member;
-                    long limit = p + members.counts[member][block];
-                    for (; p < limit; p++, to += group) {
-                        setEntry(packed, to, (int) (column(p) - block * blockDepth), value(p));
-                    }
-                    for (; to < end; to += group) {
-                        setEntry(packed, to, (int) blockDepth, 0f);
-                    }
-                }
+            for (int block = 0; block < blockCount; block++) {
+                members.write(packed, block,
+                    packed.get(ValueLayout.JAVA_LONG, startsAt + Long.BYTES * (block * stride + g)));
             }
         }
     }
 
-    /** The members of a group, and how their nonzeros fall into blocks; those beyond the last row are empty. */
+    /**
+     * The members of a group, and how their nonzeros fall into blocks; those beyond the last row are empty. Entries pass
+     * through arrays: an access to a segment costs several times as much.
+     */
     private final class Group {
-        private final long[] begin = new long[group];
+        private final int[][] memberColumns = new int[group][0];
+        private final float[][] memberValues = new float[group][0];
         private final int[][] counts = new int[group][(int) blockCount];
+        /** Of each member, the first nonzero that is not written yet. */
+        private final int[] next = new int[group];
+        private int[] blockColumns = new int[0];
+        private short[] narrowColumns = new short[0];
+        private float[] blockValues = new float[0];
 
         void visit(int g) {
             for (int member = 0; member < group; member++) {
                 Arrays.fill(counts[member], 0);
+                next[member] = 0;
                 int v = group == 1 ? g : places[g * group + member];
                 if (v >= virtualRows) {
                     continue;
                 }
-                begin[member] = begins[v];
+                int length = (int) length(v);
+                if (memberColumns[member].length < length) {
+                    memberColumns[member] = new int[length + length / 2];
+                    memberValues[member] = new float[length + length / 2];
+                }
+                int[] own = memberColumns[member];
+                MemorySegment.copy(columns, ValueLayout.JAVA_INT, Integer.BYTES * begins[v], own, 0, length);
+                MemorySegment.copy(values, ValueLayout.JAVA_FLOAT, Float.BYTES * begins[v], memberValues[member], 0,
+                    length);
                 if (blockCount == 1) {
-                    counts[member][0] = (int) length(v);
+                    counts[member][0] = length;
                     continue;
                 }
-                for (long p = begins[v]; p < begins[v + 1]; p++) {
-                    counts[member][(int) (column(p) / blockDepth)]++;
+                int depth = (int) blockDepth;
+                for (int i = 0; i < length; i++) {
+                    counts[member][own[i] / depth]++;
                 }
             }
         }
 
-        long longest(int block) {
-            long longest = 0;
+        int longest(int block) {
+            int longest = 0;
             for (int[] row : counts) {
                 longest = Math.max(longest, row[block]);
             }
             return longest;
         }
-    }
 
-    private int column(long entry) {
-        return columns.getAtIndex(ValueLayout.JAVA_INT, entry);
-    }
-
-    private float value(long entry) {
-        return values.getAtIndex(ValueLayout.JAVA_FLOAT, entry);
-    }
-
-    private void setEntry(MemorySegment packed, long entry, int column, float value) {
-        if (group == 1) {
-            packed.set(ValueLayout.JAVA_INT, columnsAt + Integer.BYTES * entry, column);
-        } else {
-            packed.set(ValueLayout.JAVA_SHORT, columnsAt + Short.BYTES * entry, (short) column);
+        /** Writes the entries of a block, which is the one after that of the last call, from entry {@code at} on. */
+        void write(MemorySegment packed, int block, long at) {
+            int size = group * longest(block);
+            if (blockColumns.length < size) {
+                blockColumns = new int[size + size / 2];
+                blockValues = new float[blockColumns.length];
+                narrowColumns = new short[group == 1 ? 0 : blockColumns.length];
+            }
+            int first = (int) (block * blockDepth);
+            for (int member = 0; member < group; member++) {
+                int[] own = memberColumns[member];
+                float[] ownValues = memberValues[member];
+                int p = next[member];
+                int end = p + counts[member][block];
+                int to = member;
+                for (; p < end; p++, to += group) {
+                    blockColumns[to] = own[p] - first;
+                    blockValues[to] = ownValues[p];
+                }
+                for (; to < size; to += group) {
+                    blockColumns[to] = (int) blockDepth;
+                    blockValues[to] = 0f;
+                }
+                next[member] = end;
+            }
+            MemorySegment.copy(blockValues, 0, packed, ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * at, size);
+            if (group == 1) {
+                long to = columnsAt + Integer.BYTES * at;
+                MemorySegment.copy(blockColumns, 0, packed, ValueLayout.JAVA_INT, to, size);
+                return;
+            }
+            for (int i = 0; i < size; i++) {
+                narrowColumns[i] = (short) blockColumns[i];
+            }
+            long to = columnsAt + Short.BYTES * at;
+            MemorySegment.copy(narrowColumns, 0, packed, ValueLayout.JAVA_SHORT, to, size);
         }
-        packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * entry, value);
     }
 
     /** Places tables one after the other, each at the format's alignment. */

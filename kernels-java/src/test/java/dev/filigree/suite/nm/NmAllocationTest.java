@@ -30,10 +30,11 @@ class NmAllocationTest {
         try (Workers team = Workers.of(2)) {
             for (String pattern : new String[] {"2:4", "1:32", "16:2:4"}) {
                 for (Layout layout : Layout.values()) {
-                    // Every tile of a panel, wide and narrow; rows in the lanes for one token and for several.
+                    // Every tile of a panel, wide and narrow; rows in the lanes for one token and for several; a group
+                    // that lacks rows, and three blocks, in the fewest multiply-adds.
                     for (int n : new int[] {1, 7, 127}) {
                         assertNothingAllocated(NmCase.plain(
-                            NmCase.matrix(1, 50, 200, NmPattern.parse(pattern)), n, layout), backend, team);
+                            NmCase.matrix(1, 18, 136, NmPattern.parse(pattern)), n, layout), backend, team);
                     }
                 }
             }
