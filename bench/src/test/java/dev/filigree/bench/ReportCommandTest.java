@@ -68,7 +68,7 @@ class ReportCommandTest {
         JsonObject report =
             JsonParser.parseString(Files.readString(folder.resolve("report.json"))).getAsJsonObject();
         assertThat(report.keySet()).containsExactly("generated", "quick", "checked", "failures", "machine", "jvm",
-            "backends", "native_library", "sections");
+            "backends", "cuda_kernels", "native_library", "sections");
         assertThat(report.get("quick").getAsBoolean()).isTrue();
         assertThat(report.get("checked").getAsInt()).isEqualTo(3);
         JsonObject section = report.getAsJsonArray("sections").get(0).getAsJsonObject();

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
+import dev.filigree.spi.Backends;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.openjdk.jmh.annotations.Param;
 
@@ -16,20 +19,28 @@ class NmBenchmarkTest {
     @Test
     void everyParameterWorksOrIsRefused() throws NoSuchFieldException {
         for (String pattern : values("pattern")) {
-            for (String backend : values("backend")) {
-                NmBenchmark benchmark = new NmBenchmark();
-                benchmark.size = 40;
-                benchmark.pattern = pattern;
-                benchmark.n = 5;
-                benchmark.backend = backend;
-                if (Backend.of(backend).isAvailable()) {
-                    benchmark.pack();
-                    assertThat(benchmark.multiply().rows()).isEqualTo(40);
-                    benchmark.close();
-                } else {
-                    assertThatThrownBy(benchmark::pack).isInstanceOf(UnsupportedOperationException.class);
+            for (String dtype : values("dtype")) {
+                for (String backend : values("backend")) {
+                    worksOrIsRefused(pattern, dtype, backend);
                 }
             }
+        }
+    }
+
+    private static void worksOrIsRefused(String pattern, String dtype, String backend) {
+        NmBenchmark benchmark = new NmBenchmark();
+        benchmark.size = 40;
+        benchmark.pattern = pattern;
+        benchmark.n = 5;
+        benchmark.dtype = dtype;
+        benchmark.backend = backend;
+        DType type = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
+        if (Backends.provider(Backend.of(backend)).flatMap(provider -> provider.nm(type)).isPresent()) {
+            benchmark.pack();
+            assertThat(benchmark.multiply().rows()).isEqualTo(40);
+            benchmark.close();
+        } else {
+            assertThatThrownBy(benchmark::pack).isInstanceOf(UnsupportedOperationException.class);
         }
     }
 }
