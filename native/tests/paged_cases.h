@@ -57,6 +57,7 @@ public:
         h.page_table = append(page_table), h.lengths = append(lengths), h.list_starts = append(list_starts);
         h.lists = append(lists), h.selected = append(selected), h.split_starts = append(split_starts);
         h.slopes = c.slopes ? append(slopes) : 0;
+        bytes.resize((bytes.size() + 7) / 8 * 8); /* flush with a guard page, and aligned */
         std::memcpy(bytes.data(), &h, sizeof h);
     }
 
@@ -185,7 +186,7 @@ void check_paged(PagedKernel<T> kernel, const PagedCase &c, uint64_t seed, Guard
     const int64_t padded = (c.group + 3) / 4 * 4, width = (c.dim + 15) / 16 * 16;
     const int64_t scratch_floats = padded * (((c.dim + 127) / 128 + 1) * FILIGREE_ATTENTION_ROW_STRIDE + width + 32) +
                                    2 * ((padded + 15) / 16 * 16) ;
-    Guarded s(static_cast<int64_t>(shape.bytes.size()), side, 1), q(floats * 4, side), out(floats * 4, side),
+    Guarded s(static_cast<int64_t>(shape.bytes.size()), side, 8), q(floats * 4, side), out(floats * 4, side),
         keys(cache * size, side, size), values(cache * size, side, size), lse(rows * 4, side),
         partials(splits * c.group * (c.dim + 17) * 4, side), scratch(scratch_floats * 4, side, 64);
     std::memcpy(s.as<char>(), shape.bytes.data(), shape.bytes.size());
