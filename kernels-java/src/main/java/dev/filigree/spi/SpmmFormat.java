@@ -121,7 +121,7 @@ public final class SpmmFormat {
             : packed.get(ValueLayout.JAVA_INT, at + Integer.BYTES * entry);
     }
 
-    /** The virtual row that is member {@code entry % group} of a group, if its number is less than that of all. */
+    /** The virtual row that a member of an interleaved group is; a number past the last one stands for no row. */
     public static int place(MemorySegment packed, long group, int member) {
         long at = field(packed, PLACES);
         return packed.get(ValueLayout.JAVA_INT, at + Integer.BYTES * (group * INTERLEAVED + member));
