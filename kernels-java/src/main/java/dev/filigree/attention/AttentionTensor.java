@@ -203,6 +203,11 @@ public final class AttentionTensor {
         span.data().set(ValueLayout.JAVA_FLOAT, at(b, head, row, d), value);
     }
 
+    /** Copies the elements of a row. */
+    void copyRow(int b, int head, int row, float[] to) {
+        MemorySegment.copy(span.data(), ValueLayout.JAVA_FLOAT, at(b, head, row, 0), to, 0, dim);
+    }
+
     private long at(int b, int head, int row, int d) {
         return Float.BYTES * (Objects.checkIndex(b, batch) * batchStride + Objects.checkIndex(head, heads) * headStride
             + Objects.checkIndex(row, rows) * rowStride + Objects.checkIndex(d, dim));

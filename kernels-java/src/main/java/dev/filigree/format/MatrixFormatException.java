@@ -3,9 +3,9 @@ package dev.filigree.format;
 import java.util.Locale;
 
 /**
- * A matrix file, or a stream in a matrix file format, is malformed or uses a part of the format that is not
- * supported. The message is exactly one line of printable text: {@code <file>:<line>: <what is wrong, with
- * the value>}.
+ * A file of a matrix or of attention patterns, or a stream in such a format, is malformed or uses a part of
+ * the format that is not supported. The message is exactly one line of printable text: {@code <file>:<line>:
+ * <what is wrong, with the value>}.
  *
  * <p>It is an {@link IllegalArgumentException}, as from the checks of the formats themselves: the content is
  * an argument that the caller chose, and reading it again will not help. Failures to read at all, which may
