@@ -8,7 +8,7 @@ import picocli.CommandLine.Spec;
 @Command(name = "bench", mixinStandardHelpOptions = true, usageHelpAutoWidth = true,
     description = "Measures the backends side by side on one problem, and the floors of a family.",
     subcommands = {BenchSpmmCommand.class, BenchNmCommand.class, BenchAttentionCommand.class,
-        BenchMlpCommand.class, BenchFloorsCommand.class})
+        BenchMlpCommand.class, BenchGenerateCommand.class, BenchFloorsCommand.class})
 final class BenchCommand implements Runnable {
 
     @Spec

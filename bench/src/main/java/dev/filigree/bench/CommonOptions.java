@@ -49,6 +49,10 @@ final class CommonOptions {
     }
 
     void requireRange(String option, double value, double least, double most) {
+        requireRange(spec, option, value, least, most);
+    }
+
+    static void requireRange(CommandSpec spec, String option, double value, double least, double most) {
         if (!(value >= least && value <= most)) {
             throw new ParameterException(spec.commandLine(), "Invalid value for option '" + option + "': "
                 + plain(value) + " is not in " + plain(least) + ".." + plain(most));

@@ -3,9 +3,6 @@ package dev.filigree.bench;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.Smtx;
 import dev.filigree.format.SparseFiles;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 
@@ -21,18 +18,7 @@ final class MatrixFiles {
      * @throws InputException if the file cannot be read; the message begins with its name
      */
     static CsrMatrix read(Path file, long seed) {
-        if (Files.isDirectory(file)) {
-            throw new InputException(file + ": is a folder");
-        }
-        try {
-            boolean pattern = file.toString().toLowerCase(Locale.ROOT).endsWith(".smtx");
-            return pattern ? Smtx.read(file, seed) : SparseFiles.read(file);
-        } catch (NoSuchFileException e) {
-            throw new InputException(file + ": no such file", e);
-        } catch (IOException e) {
-            throw new InputException(file + ": cannot be read: " + e.getMessage(), e);
-        } catch (IllegalArgumentException e) {
-            throw new InputException(e.getMessage(), e); // The readers' messages begin with the file.
-        }
+        boolean pattern = file.toString().toLowerCase(Locale.ROOT).endsWith(".smtx");
+        return UserFiles.read(file, named -> pattern ? Smtx.read(named, seed) : SparseFiles.read(named));
     }
 }
