@@ -1,10 +1,10 @@
 package dev.filigree.bench;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.spi.Backends;
 import dev.filigree.spi.Device;
-import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmDeviceKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -20,7 +20,8 @@ final class DeviceOperands implements AutoCloseable {
 
     /** For plans of a backend. */
     DeviceOperands(Backend backend) {
-        device = Backends.provider(backend).flatMap(KernelProvider::spmmF32OnDevice).map(SpmmDeviceKernel::device);
+        device = Backends.provider(backend).flatMap(provider -> provider.spmmOnDevice(DType.F32))
+            .map(SpmmDeviceKernel::device);
     }
 
     /** A packed host matrix, where the backend reads it without copies. */

@@ -241,9 +241,9 @@ public final class CudaDevice implements Device {
         return new CudaEvent(this);
     }
 
-    /** SpMM on this device, for plans. */
-    public SpmmDeviceKernel spmmF32() {
-        return new CudaSpmm(this);
+    /** SpMM on this device with operands of a type, for plans. */
+    public SpmmDeviceKernel spmm(DType dtype) {
+        return new CudaSpmm(this, dtype);
     }
 
     /** Waits for all that was submitted to the device by this process. */

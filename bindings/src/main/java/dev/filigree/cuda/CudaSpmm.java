@@ -1,5 +1,6 @@
 package dev.filigree.cuda;
 
+import dev.filigree.DType;
 import dev.filigree.NativeException;
 import dev.filigree.Stream;
 import dev.filigree.internal.Gate;
@@ -9,22 +10,37 @@ import dev.filigree.spi.SpmmDeviceKernel;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
-/** SpMM by {@code filigree_cuda_spmm_csr_f32}. */
+/** SpMM by {@code filigree_cuda_spmm_csr_f32} and {@code filigree_cuda_spmm_bitmap_bf16}. */
 final class CudaSpmm implements SpmmDeviceKernel {
 
-    private static final String FUNCTION = "filigree_cuda_spmm_csr_f32";
-
     private final CudaDevice device;
+    private final DType dtype;
 
     /** Binds the function here and now: a first run short of stack would otherwise spoil it for the process. */
-    CudaSpmm(CudaDevice device) {
+    CudaSpmm(CudaDevice device, DType dtype) {
         this.device = device;
-        Objects.requireNonNull(FiligreeCuda.filigree_cuda_spmm_csr_f32$handle());
+        this.dtype = dtype;
+        Objects.requireNonNull(switch (dtype) {
+            case F32 -> FiligreeCuda.filigree_cuda_spmm_csr_f32$handle();
+            case BF16 -> FiligreeCuda.filigree_cuda_spmm_bitmap_bf16$handle();
+        });
     }
 
     @Override
     public String id() {
-        return "spmm_csr_f32_cuda";
+        return name() + "_cuda";
+    }
+
+    private String name() {
+        return switch (dtype) {
+            case F32 -> "spmm_csr_f32";
+            case BF16 -> "spmm_bitmap_bf16";
+        };
+    }
+
+    @Override
+    public DType dtype() {
+        return dtype;
     }
 
     @Override
@@ -40,10 +56,14 @@ final class CudaSpmm implements SpmmDeviceKernel {
         }
         Gate.Visit visit = target.use();
         try {
-            int status = FiligreeCuda.filigree_cuda_spmm_csr_f32(
-                header, packed, b, bStride, c, cStride, n, alpha, beta, target.handle());
+            int status = switch (dtype) {
+                case F32 -> FiligreeCuda.filigree_cuda_spmm_csr_f32(
+                    header, packed, b, bStride, c, cStride, n, alpha, beta, target.handle());
+                case BF16 -> FiligreeCuda.filigree_cuda_spmm_bitmap_bf16(
+                    header, packed, b, bStride, c, cStride, n, alpha, beta, target.handle());
+            };
             if (status != FiligreeCuda.FILIGREE_CUDA_OK()) {
-                throw new NativeException(FUNCTION, status,
+                throw new NativeException("filigree_cuda_" + name(), status,
                     FiligreeCuda.filigree_cuda_status_text(status).getString(0));
             }
         } finally {

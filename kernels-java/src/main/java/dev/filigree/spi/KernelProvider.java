@@ -33,8 +33,12 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
-    /** SpMM in f32 on a device, where the backend is one. */
-    default Optional<SpmmDeviceKernel> spmmF32OnDevice() {
+    /**
+     * SpMM on a device, where the backend is one and has it.
+     *
+     * @param dtype of all operands
+     */
+    default Optional<SpmmDeviceKernel> spmmOnDevice(DType dtype) {
         return Optional.empty();
     }
 

@@ -15,6 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 final class DeviceExecutor implements Executor {
 
     private final SpmmDeviceKernel kernel;
+    private final DeviceForm form;
     private final Device device;
     private final MemorySegment header;
     private final MemorySegment packed;
@@ -24,8 +25,10 @@ final class DeviceExecutor implements Executor {
     private final Set<Stream> submittedTo = ConcurrentHashMap.newKeySet();
 
     /** Takes ownership of the arena, where the header stays, unless it throws. */
-    DeviceExecutor(SpmmDeviceKernel kernel, MemorySegment header, MemorySegment hostPacked, Arena arena) {
+    DeviceExecutor(SpmmDeviceKernel kernel, DeviceForm form, MemorySegment header, MemorySegment hostPacked,
+            Arena arena) {
         this.kernel = kernel;
+        this.form = form;
         this.header = header;
         this.arena = arena;
         device = kernel.device();
@@ -69,7 +72,7 @@ final class DeviceExecutor implements Executor {
 
     private void runStaged(float alpha, DenseMatrix b, float beta, DenseMatrix c, int n) {
         Memory memory = device.memory();
-        long bytes = (long) Float.BYTES * c.rows() * c.cols();
+        long bytes = (long) c.dtype().bytes() * c.rows() * c.cols();
         MemorySegment onDeviceB = device.allocate(Math.max(1, b.data().byteSize()));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment onDeviceC = device.allocate(bytes);
@@ -77,7 +80,7 @@ final class DeviceExecutor implements Executor {
                 memory.copyFromHost(b.data(), onDeviceB);
                 // Without gaps between its rows: what lies there is not ours to write, be it with the old values.
                 boolean gaps = c.rowStride() != c.cols();
-                MemorySegment dense = gaps ? arena.allocate(bytes, Float.BYTES) : c.data();
+                MemorySegment dense = gaps ? arena.allocate(bytes, c.dtype().bytes()) : c.data();
                 if (beta != 0f) {
                     if (gaps) {
                         copyRows(c, dense, true);
@@ -99,9 +102,9 @@ final class DeviceExecutor implements Executor {
     }
 
     private static void copyRows(DenseMatrix matrix, MemorySegment dense, boolean toDense) {
-        long bytes = (long) Float.BYTES * matrix.cols();
+        long bytes = (long) matrix.dtype().bytes() * matrix.cols();
         for (int row = 0; row < matrix.rows(); row++) {
-            long at = Float.BYTES * (row * matrix.rowStride());
+            long at = matrix.dtype().bytes() * (row * matrix.rowStride());
             if (toDense) {
                 MemorySegment.copy(matrix.data(), at, dense, row * bytes, bytes);
             } else {
@@ -130,7 +133,7 @@ final class DeviceExecutor implements Executor {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment onHost = arena.allocate(packed.byteSize(), SpmmFormat.ALIGNMENT);
             device.memory().copyToHost(packed, onHost);
-            SpmmPacker.update(onHost, values);
+            form.update(onHost, values);
             device.memory().copyFromHost(onHost, packed);
         }
     }

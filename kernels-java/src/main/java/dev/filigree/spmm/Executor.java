@@ -1,6 +1,5 @@
 package dev.filigree.spmm;
 
-import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.Stream;
@@ -43,6 +42,6 @@ sealed interface Executor extends AutoCloseable permits HostExecutor, DeviceExec
 
     /** The checks that do not depend on where the plan runs. */
     static int checkOperands(SpmmPlan plan, Memory memory, DenseMatrix b, DenseMatrix c) {
-        return Operands.requireProduct(plan.layout(), plan.rows(), plan.cols(), DType.F32, memory, b, c);
+        return Operands.requireProduct(plan.layout(), plan.rows(), plan.cols(), plan.dtype(), memory, b, c);
     }
 }

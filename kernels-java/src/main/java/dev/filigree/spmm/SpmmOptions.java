@@ -1,5 +1,6 @@
 package dev.filigree.spmm;
 
+import dev.filigree.DType;
 import dev.filigree.PlanOptions;
 import java.util.Objects;
 import java.util.Optional;
@@ -8,21 +9,23 @@ import java.util.Optional;
 public final class SpmmOptions extends PlanOptions<SpmmOptions> {
 
     private static final SpmmOptions DEFAULTS =
-        new SpmmOptions(Values.DEFAULTS, 128, FallbackDense.WHEN_FASTER, null);
+        new SpmmOptions(Values.DEFAULTS, DType.F32, 128, FallbackDense.WHEN_FASTER, null);
 
+    private final DType dtype;
     private final int typicalN;
     private final FallbackDense fallbackDense;
     private final SpmmTuning tuning;
 
-    private SpmmOptions(Values values, int typicalN, FallbackDense fallbackDense, SpmmTuning tuning) {
+    private SpmmOptions(Values values, DType dtype, int typicalN, FallbackDense fallbackDense, SpmmTuning tuning) {
         super(values);
+        this.dtype = dtype;
         this.typicalN = typicalN;
         this.fallbackDense = fallbackDense;
         this.tuning = tuning;
     }
 
     /**
-     * Feature-major, no bias, no activation, for about 128 columns, the fastest backend, the process's
+     * f32, feature-major, no bias, no activation, for about 128 columns, the fastest backend, the process's
      * {@link dev.filigree.Workers#shared() team}, dense {@link FallbackDense#WHEN_FASTER when faster}.
      */
     public static SpmmOptions defaults() {
@@ -31,7 +34,17 @@ public final class SpmmOptions extends PlanOptions<SpmmOptions> {
 
     @Override
     protected SpmmOptions with(Values newValues) {
-        return new SpmmOptions(newValues, typicalN, fallbackDense, tuning);
+        return new SpmmOptions(newValues, dtype, typicalN, fallbackDense, tuning);
+    }
+
+    /**
+     * The same options with another type of all operands: the plan rounds the matrix's values to it, and runs take and
+     * give such elements. Sums, bias and epilogue are f32 in any case. bf16 exists on CUDA devices, where it is fastest
+     * for up to 64 columns.
+     */
+    public SpmmOptions dtype(DType newDtype) {
+        return new SpmmOptions(
+            values(), Objects.requireNonNull(newDtype, "dtype"), typicalN, fallbackDense, tuning);
     }
 
     /**
@@ -44,18 +57,24 @@ public final class SpmmOptions extends PlanOptions<SpmmOptions> {
         if (n < 1) {
             throw new IllegalArgumentException("typicalN = " + n + " is less than 1");
         }
-        return new SpmmOptions(values(), n, fallbackDense, tuning);
+        return new SpmmOptions(values(), dtype, n, fallbackDense, tuning);
     }
 
     /** The same options, with another rule for when zeros are multiplied like any value. */
     public SpmmOptions fallbackDense(FallbackDense newFallbackDense) {
         return new SpmmOptions(
-            values(), typicalN, Objects.requireNonNull(newFallbackDense, "fallbackDense"), tuning);
+            values(), dtype, typicalN, Objects.requireNonNull(newFallbackDense, "fallbackDense"), tuning);
     }
 
     /** The same options, with what {@link Spmm#tune} has measured: plans whose problem is in it are packed by that. */
     public SpmmOptions tuning(SpmmTuning newTuning) {
-        return new SpmmOptions(values(), typicalN, fallbackDense, Objects.requireNonNull(newTuning, "tuning"));
+        return new SpmmOptions(
+            values(), dtype, typicalN, fallbackDense, Objects.requireNonNull(newTuning, "tuning"));
+    }
+
+    /** The type of all operands. */
+    public DType dtype() {
+        return dtype;
     }
 
     /** The columns (or tokens) that the packing is chosen for; 128 unless set. */
@@ -75,6 +94,7 @@ public final class SpmmOptions extends PlanOptions<SpmmOptions> {
 
     @Override
     protected String details() {
-        return fallbackDense == FallbackDense.WHEN_FASTER ? "" : ", dense " + fallbackDense;
+        return (dtype == DType.F32 ? "" : ", " + dtype.id())
+            + (fallbackDense == FallbackDense.WHEN_FASTER ? "" : ", dense " + fallbackDense);
     }
 }

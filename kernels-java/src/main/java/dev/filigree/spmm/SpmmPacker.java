@@ -170,6 +170,21 @@ final class SpmmPacker {
         }
     }
 
+    /** What a packed form is, in words. */
+    static String describe(MemorySegment packed) {
+        long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
+        return "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
+            + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
+            + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " work items a panel, "
+            + (SpmmFormat.field(packed, SpmmFormat.GROUP) > 1 ? "rows in turns, " : "")
+            + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
+            + switch ((int) SpmmFormat.field(packed, SpmmFormat.TILED)) {
+                case SpmmFormat.TILE -> "copied to tiles";
+                case SpmmFormat.TILE_OR_IN_PLACE -> "copied whole or read in place";
+                default -> "read in place or row by row";
+            };
+    }
+
     /** The columns of A in a block that {@link #pack} would choose by itself. */
     static int estimatedDepth(CsrMatrix a, Layout layout, int typicalN) {
         return (int) Math.max(1, new SpmmPacker(a, layout, typicalN, 0, false).blockDepth);

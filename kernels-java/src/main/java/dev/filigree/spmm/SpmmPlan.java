@@ -1,6 +1,7 @@
 package dev.filigree.spmm;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.PlanExplanation.Candidate;
@@ -14,9 +15,6 @@ import dev.filigree.internal.Telemetry;
 import dev.filigree.spi.Backends;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelProvider;
-import dev.filigree.spi.SpmmDeviceKernel;
-import dev.filigree.spi.SpmmFormat;
-import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -26,7 +24,7 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * A sparse matrix A (M x K, f32), packed for one kernel, ready to be multiplied with many dense operands:
+ * A sparse matrix A (M x K, f32 or bf16), packed for one kernel, ready to be multiplied with many dense operands:
  *
  * <p>{@link Layout#FEATURE_MAJOR}: {@code C = act(alpha * A * B + beta * C + bias)}, B is K x N, C is M x N, the
  * bias has one value a row.
@@ -35,7 +33,8 @@ import java.util.function.Consumer;
  *
  * <p>N may differ from run to run. A stored zero is multiplied like any value; an element that is not stored never
  * meets its operand, so it cannot turn an infinity into a NaN. With {@code beta = 0} the output is not read. The
- * result of a run has the same bits on every host backend and for every team size.
+ * result of a run has the same bits on every host backend and for every team size. With {@link SpmmOptions#dtype
+ * DType.BF16} all operands are bf16, sums f32, and the plan runs on a CUDA device.
  *
  * <p>A matrix with few zeros is kept as a dense one too, and runs multiply that wherever it makes no difference:
  * {@link SpmmOptions#fallbackDense} has a say, {@link #explain()} tells.
@@ -54,16 +53,18 @@ public final class SpmmPlan implements AutoCloseable {
     private final int cols;
     private final long nnz;
     private final Layout layout;
+    private final DType dtype;
     private final Executor executor;
     private final PlanExplanation explanation;
     private final Gate gate;
     private final LeakReport leakReport;
 
-    private SpmmPlan(CsrMatrix a, Layout layout, Executor executor, PlanExplanation explanation) {
+    private SpmmPlan(CsrMatrix a, SpmmOptions options, Executor executor, PlanExplanation explanation) {
         rows = a.rows();
         cols = a.cols();
         nnz = a.nnz();
-        this.layout = layout;
+        layout = options.layout();
+        dtype = options.dtype();
         this.executor = executor;
         this.explanation = explanation;
         gate = new Gate("the SpMM plan of " + a);
@@ -83,7 +84,8 @@ public final class SpmmPlan implements AutoCloseable {
     }
 
     private static Backends.Selection<Offer> select(SpmmOptions options) {
-        return Backends.select(options.backend(), OPERATION + " in f32", SpmmPlan::kernelOf);
+        return Backends.select(options.backend(), OPERATION + " in " + options.dtype().id(),
+            provider -> Offer.of(provider, options.dtype()));
     }
 
     private static Optional<SpmmTuning.Choice> tuned(CsrMatrix a, SpmmOptions options, Backend backend) {
@@ -92,8 +94,8 @@ public final class SpmmPlan implements AutoCloseable {
 
     /** With a provider that nobody looked up, for tests. */
     static SpmmPlan create(CsrMatrix a, SpmmOptions options, KernelProvider provider) {
-        return create(a, options,
-            new Backends.Selection<>(provider, kernelOf(provider).orElseThrow(), List.of()), Optional.empty());
+        return create(a, options, new Backends.Selection<>(
+            provider, Offer.of(provider, options.dtype()).orElseThrow(), List.of()), Optional.empty());
     }
 
     private static SpmmPlan create(CsrMatrix a, SpmmOptions options, Backends.Selection<Offer> selection,
@@ -118,10 +120,10 @@ public final class SpmmPlan implements AutoCloseable {
                 choice.map(SpmmTuning.Choice::tileRows).orElse(0), bias, arena, beforeFill);
             DenseForm dense = wantsDense(a, options.fallbackDense(), choice)
                 ? denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill) : null;
-            PlanExplanation explanation = explain(a, options.layout(), packed, dense, selection);
+            PlanExplanation explanation = explain(a, options, packed, dense, selection);
             executor = selection.kernel().executor(packed, dense, arena, options);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
-            return new SpmmPlan(a, options.layout(), executor, explanation);
+            return new SpmmPlan(a, options, executor, explanation);
         } catch (Throwable t) {
             if (executor != null) {
                 executor.close();
@@ -152,92 +154,14 @@ public final class SpmmPlan implements AutoCloseable {
         return new DenseForm(a, kernel.get(), packed);
     }
 
-    /** What a backend offers: a kernel on the host or on a device. */
-    private sealed interface Offer {
-        String id();
-
-        /** The dense kernel beside it. */
-        Optional<GemmKernel> gemm();
-
-        /** Packs a matrix for it, in blocks of {@code givenDepth} columns where that is not 0 and means something. */
-        MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill);
-
-        /** Takes ownership of the arena unless it throws; {@code dense} may be null. */
-        Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options);
-    }
-
-    private record HostOffer(SpmmKernel kernel, Optional<GemmKernel> gemm) implements Offer {
-        @Override
-        public String id() {
-            return kernel.id();
-        }
-
-        @Override
-        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
-            return SpmmPacker.pack(a, options.layout(), options.typicalN(), givenDepth, options.activation().code(),
-                bias, arena, beforeFill);
-        }
-
-        @Override
-        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
-            return new HostExecutor(kernel, packed, dense, arena, options.layout(), options.workers());
-        }
-    }
-
-    private record DeviceOffer(SpmmDeviceKernel kernel) implements Offer {
-        @Override
-        public String id() {
-            return kernel.id();
-        }
-
-        @Override
-        public Optional<GemmKernel> gemm() {
-            return Optional.empty();
-        }
-
-        @Override
-        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
-            return SpmmPacker.packForDevice(a, options.layout(), options.activation().code(), bias, arena, beforeFill);
-        }
-
-        @Override
-        public Executor executor(MemorySegment packed, DenseForm dense, Arena arena, SpmmOptions options) {
-            Arena headers = Arena.ofShared();
-            try {
-                MemorySegment header = headers.allocate(SpmmFormat.HEADER_BYTES, SpmmFormat.ALIGNMENT);
-                header.copyFrom(packed.asSlice(0, SpmmFormat.HEADER_BYTES));
-                Executor onDevice = new DeviceExecutor(kernel, header, packed, headers);
-                arena.close();
-                return onDevice;
-            } catch (Throwable t) {
-                headers.close();
-                throw t;
-            }
-        }
-    }
-
-    private static Optional<Offer> kernelOf(KernelProvider provider) {
-        Optional<Offer> host = provider.spmmF32().map(kernel -> new HostOffer(kernel, provider.gemmF32()));
-        return host.or(() -> provider.spmmF32OnDevice().map(DeviceOffer::new));
-    }
-
-    private static PlanExplanation explain(CsrMatrix a, Layout layout, MemorySegment packed, DenseForm dense,
+    private static PlanExplanation explain(CsrMatrix a, SpmmOptions options, MemorySegment packed, DenseForm dense,
             Backends.Selection<Offer> selection) {
-        long blocks = SpmmFormat.field(packed, SpmmFormat.BLOCK_COUNT);
-        String format = "CSR in " + blocks + (blocks == 1 ? " block of " : " blocks of ")
-            + SpmmFormat.field(packed, SpmmFormat.BLOCK_DEPTH) + " columns, "
-            + SpmmFormat.field(packed, SpmmFormat.CHUNK_COUNT) + " work items a panel, "
-            + (SpmmFormat.field(packed, SpmmFormat.GROUP) > 1 ? "rows in turns, " : "")
-            + SpmmFormat.field(packed, SpmmFormat.SPLIT_COUNT) + " long rows split, B "
-            + tiling(packed) + ", "
-            + layout.name().toLowerCase(Locale.ROOT).replace('_', '-');
         Offer offer = selection.kernel();
+        String format = offer.describe(packed) + ", "
+            + options.layout().name().toLowerCase(Locale.ROOT).replace('_', '-');
         String kernel = offer.id();
         long packedBytes = packed.byteSize();
-        long scratchBytes = SpmmFormat.field(packed, SpmmFormat.SCRATCH_BYTES);
+        long scratchBytes = offer.scratchBytes(packed);
         if (dense != null) {
             kernel = dense.kernel().id();
             packedBytes += dense.packed().byteSize();
@@ -250,23 +174,15 @@ public final class SpmmPlan implements AutoCloseable {
             new Candidate(offer.id(), estimate.sparseNanos()),
             new Candidate(gemm.id(), estimate.denseNanos()))).orElse(List.of());
         return new PlanExplanation(OPERATION, selection.provider().backend(), kernel, format, packedBytes,
-            scratchBytes, 2.0 * a.nnz(), (double) Float.BYTES * ((double) a.rows() + a.cols()), candidates,
+            scratchBytes, 2.0 * a.nnz(), options.dtype().bytes() * ((double) a.rows() + a.cols()), candidates,
             selection.passedOver());
-    }
-
-    private static String tiling(MemorySegment packed) {
-        return switch ((int) SpmmFormat.field(packed, SpmmFormat.TILED)) {
-            case SpmmFormat.TILE -> "copied to tiles";
-            case SpmmFormat.TILE_OR_IN_PLACE -> "copied whole or read in place";
-            default -> "read in place or row by row";
-        };
     }
 
     /**
      * Runs with {@code alpha = 1} and {@code beta = 0}.
      *
-     * @param b the dense input, f32: K x N, or N x K when token-major
-     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @param b the dense input, in the plan's type: K x N, or N x K when token-major
+     * @param c the output, in the plan's type: M x N, or N x M when token-major; must not overlap b
      * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
      *     thread, or the output is read-only or overlaps the input; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
@@ -280,9 +196,9 @@ public final class SpmmPlan implements AutoCloseable {
      * plan's device; the call returns when the output is complete.
      *
      * @param alpha factor of the product
-     * @param b the dense input, f32: K x N, or N x K when token-major
+     * @param b the dense input, in the plan's type: K x N, or N x K when token-major
      * @param beta factor of what the output holds; with 0 the output is not read
-     * @param c the output, f32: M x N, or N x M when token-major; must not overlap b
+     * @param c the output, in the plan's type: M x N, or N x M when token-major; must not overlap b
      * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
      *     thread, or the output is read-only or overlaps the input; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
@@ -366,7 +282,7 @@ public final class SpmmPlan implements AutoCloseable {
      * Overwrites the values of the stored elements; the pattern stays. Waits for the runs in progress, and those that
      * begin meanwhile wait for it.
      *
-     * @param values f32, one for each stored element, in the order of the CSR matrix that was planned: row by row, by
+     * @param values f32, whatever the plan's type, one for each stored element, in the order of the CSR matrix that was planned: row by row, by
      *     column; on the heap or native, of any alignment
      * @throws IllegalArgumentException if its size is not that of as many floats as stored elements; nothing is changed
      *     then
@@ -388,6 +304,11 @@ public final class SpmmPlan implements AutoCloseable {
     /** How the dense operands lie in memory. */
     public Layout layout() {
         return layout;
+    }
+
+    /** The type of all operands. */
+    public DType dtype() {
+        return dtype;
     }
 
     /** The backend that executes this plan. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.internal.MaxIsa;
@@ -81,7 +82,7 @@ class BackendsTest {
         Backends backends = Backends.lookup(List.of(new FakeDevice()));
         assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32))
             .hasMessageContaining("has no kernel for spmm");
-        assertThat(backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice).provider())
+        assertThat(backends.choose(Optional.of(Backend.CUDA), "spmm", provider -> provider.spmmOnDevice(DType.F32)).provider())
             .isInstanceOf(FakeDevice.class);
     }
 
@@ -89,7 +90,7 @@ class BackendsTest {
     void theSecondProviderOfABackendIsIgnored() {
         FakeDevice first = new FakeDevice();
         Backends backends = Backends.lookup(List.of(first, new FakeDevice()));
-        assertThat(backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice).provider())
+        assertThat(backends.choose(Optional.of(Backend.CUDA), "spmm", provider -> provider.spmmOnDevice(DType.F32)).provider())
             .isSameAs(first);
     }
 
@@ -104,7 +105,7 @@ class BackendsTest {
         Backends backends = Backends.lookup(List.of(broken));
         assertThat(backends.choose(Optional.of(Backend.SCALAR), "spmm", KernelProvider::spmmF32).passedOver())
             .isEmpty();
-        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice))
+        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", provider -> provider.spmmOnDevice(DType.F32)))
             .isInstanceOf(UnsupportedOperationException.class).hasMessageContaining("planted");
     }
 
@@ -125,7 +126,7 @@ class BackendsTest {
             }
         };
         Backends backends = Backends.lookup(services);
-        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", KernelProvider::spmmF32OnDevice))
+        assertThatThrownBy(() -> backends.choose(Optional.of(Backend.CUDA), "spmm", provider -> provider.spmmOnDevice(DType.F32)))
             .isInstanceOf(UnsupportedOperationException.class)
             .hasMessageContaining("Provider Broken could not be instantiated");
     }

@@ -1,21 +1,27 @@
 package dev.filigree.suite;
 
+import dev.filigree.Activation;
 import dev.filigree.Backend;
+import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Layout;
 import dev.filigree.Memory;
 import dev.filigree.NativeException;
 import dev.filigree.Refusal;
 import dev.filigree.Stream;
 import dev.filigree.internal.scalar.ScalarProvider;
+import dev.filigree.spi.BitmapFormat;
 import dev.filigree.spi.Device;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmDeviceKernel;
 import dev.filigree.spi.SpmmFormat;
 import dev.filigree.spi.SpmmKernel;
+import dev.filigree.suite.spmm.BitmapTiles;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -71,12 +77,13 @@ public class FakeDevice implements KernelProvider, Device {
 
     @Override
     public List<KernelInfo> kernels() {
-        return List.of(new KernelInfo("spmm_csr_f32_fake", "spmm", DType.F32, "fake", "1x1"));
+        return List.of(new KernelInfo("spmm_csr_f32_fake", "spmm", DType.F32, "fake", "1x1"),
+            new KernelInfo("spmm_bitmap_bf16_fake", "spmm", DType.BF16, "fake", "1x1"));
     }
 
     @Override
-    public Optional<SpmmDeviceKernel> spmmF32OnDevice() {
-        return Optional.of(new FakeKernel());
+    public Optional<SpmmDeviceKernel> spmmOnDevice(DType dtype) {
+        return Optional.of(dtype == DType.F32 ? new FakeKernel() : new FakeBitmapKernel());
     }
 
     @Override
@@ -187,6 +194,11 @@ public class FakeDevice implements KernelProvider, Device {
         }
 
         @Override
+        public DType dtype() {
+            return DType.F32;
+        }
+
+        @Override
         public Device device() {
             return FakeDevice.this;
         }
@@ -211,6 +223,61 @@ public class FakeDevice implements KernelProvider, Device {
                     }
                 }
             });
+        }
+    }
+
+    /** Reads the matrix through the tables of the operands, and adds up in double. */
+    private final class FakeBitmapKernel implements SpmmDeviceKernel {
+        @Override
+        public String id() {
+            return "spmm_bitmap_bf16_fake";
+        }
+
+        @Override
+        public DType dtype() {
+            return DType.BF16;
+        }
+
+        @Override
+        public Device device() {
+            return FakeDevice.this;
+        }
+
+        @Override
+        public void launch(MemorySegment header, MemorySegment packed, MemorySegment b, long bStride,
+                MemorySegment c, long cStride, int n, float alpha, float beta, Stream stream) {
+            if (header.mismatch(packed.asSlice(0, BitmapFormat.HEADER_BYTES)) != -1) {
+                throw new IllegalArgumentException("the header is another matrix's");
+            }
+            ((FakeStream) stream).submit(() -> {
+                duringLaunch.run();
+                float[] a = BitmapTiles.unpack(packed);
+                int rows = (int) BitmapFormat.field(header, BitmapFormat.ROWS);
+                int cols = (int) BitmapFormat.field(header, BitmapFormat.COLS);
+                boolean tokens = header.get(ValueLayout.JAVA_INT, BitmapFormat.LAYOUT) == Layout.TOKEN_MAJOR.code();
+                Activation activation = Activation.values()[header.get(ValueLayout.JAVA_INT, BitmapFormat.ACTIVATION)];
+                long bias = BitmapFormat.field(header, BitmapFormat.BIAS);
+                for (int row = 0; row < rows; row++) {
+                    for (int j = 0; j < n; j++) {
+                        double sum = 0;
+                        for (int k = 0; k < cols; k++) {
+                            if (!Float.isNaN(a[row * cols + k])) {
+                                sum += (double) a[row * cols + k]
+                                    * bf16(b, tokens ? j * bStride + k : k * bStride + j);
+                            }
+                        }
+                        long at = tokens ? j * cStride + row : row * cStride + j;
+                        double y = alpha * sum + (beta == 0 ? 0 : beta * bf16(c, at))
+                            + (bias == 0 ? 0 : packed.get(ValueLayout.JAVA_FLOAT, bias + 4L * row));
+                        c.setAtIndex(ValueLayout.JAVA_SHORT, at,
+                            Bf16.fromFloat((float) ReferenceMath.activate(activation, y)));
+                    }
+                }
+            });
+        }
+
+        private static float bf16(MemorySegment from, long index) {
+            return Bf16.toFloat(from.getAtIndex(ValueLayout.JAVA_SHORT, index));
         }
     }
 }

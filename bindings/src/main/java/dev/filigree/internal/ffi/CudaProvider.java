@@ -11,19 +11,20 @@ import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.SpmmDeviceKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** The CUDA kernels, from {@code libfiligree_cuda.so}, on the first device that they run on. */
 public final class CudaProvider implements KernelProvider {
 
     private static final String OTHER_BACKEND = "use another backend";
-    /** The team of threads that takes a row takes so many columns at most. */
-    private static final String TILE = "1x128";
 
     private final Refusal refusal;
     private final CudaDevice device;
-    private final Optional<SpmmDeviceKernel> spmm;
+    /** One for each type, or none at all. */
+    private final Map<DType, SpmmDeviceKernel> spmm = new EnumMap<>(DType.class);
 
     /** Created by the service loader. */
     public CudaProvider() {
@@ -41,7 +42,11 @@ public final class CudaProvider implements KernelProvider {
         }
         refusal = found;
         device = usable;
-        spmm = Optional.ofNullable(usable).map(CudaDevice::spmmF32);
+        if (usable != null) {
+            for (DType dtype : DType.values()) {
+                spmm.put(dtype, usable.spmm(dtype));
+            }
+        }
     }
 
     private sealed interface Choice {
@@ -103,12 +108,20 @@ public final class CudaProvider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return spmm.stream().map(kernel -> new KernelInfo(
-            kernel.id(), "spmm", DType.F32, "sm_" + device.properties().capability(), TILE)).toList();
+        return spmm.values().stream().map(kernel -> new KernelInfo(kernel.id(), "spmm", kernel.dtype(),
+            "sm_" + device.properties().capability(), tile(kernel.dtype()))).toList();
+    }
+
+    /** What a team of threads takes of f32, and a block of bf16, at most. */
+    private static String tile(DType dtype) {
+        return switch (dtype) {
+            case F32 -> "1x128";
+            case BF16 -> "16x64";
+        };
     }
 
     @Override
-    public Optional<SpmmDeviceKernel> spmmF32OnDevice() {
-        return spmm;
+    public Optional<SpmmDeviceKernel> spmmOnDevice(DType dtype) {
+        return Optional.ofNullable(spmm.get(dtype));
     }
 }

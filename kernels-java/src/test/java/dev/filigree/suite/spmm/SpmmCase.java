@@ -1,6 +1,7 @@
 package dev.filigree.suite.spmm;
 
 import dev.filigree.Activation;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
@@ -29,10 +30,18 @@ import java.util.SplittableRandom;
  * @param outputPadding floats between the rows of the output
  * @param dense whether the plan may multiply zeros
  * @param poisoned whether the input holds infinities and NaNs wherever no stored element meets it
+ * @param dtype of all operands
  */
 public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias,
         float alpha, float beta, Dense.Place place, int inputPadding, int outputPadding, FallbackDense dense,
-        boolean poisoned) {
+        boolean poisoned, DType dtype) {
+
+    /** In f32. */
+    public SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias, float alpha,
+            float beta, Dense.Place place, int inputPadding, int outputPadding, FallbackDense dense, boolean poisoned) {
+        this(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding, dense, poisoned,
+            DType.F32);
+    }
 
     /** With a finite input, for plans as they are by default. */
     public SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation activation, float[] bias, float alpha,
@@ -77,7 +86,13 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
     /** The same case with another rule for zeros. */
     public SpmmCase dense(FallbackDense newDense) {
         return new SpmmCase(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding,
-            newDense, poisoned);
+            newDense, poisoned, dtype);
+    }
+
+    /** The same case with operands of another type. */
+    public SpmmCase dtype(DType newDtype) {
+        return new SpmmCase(seed, a, n, layout, activation, bias, alpha, beta, place, inputPadding, outputPadding,
+            dense, poisoned, newDtype);
     }
 
     /** A plain case for a given matrix: no bias, no activation, alpha 1, beta 0, packed operands. */
@@ -128,7 +143,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
     public SpmmOptions options() {
         // Packed for the width that it runs with, or for one that it does not.
         int typicalN = seed % 3 == 0 ? 1 : seed % 3 == 1 ? Math.max(1, n) : 128;
-        SpmmOptions options = SpmmOptions.defaults().layout(layout).activation(activation).typicalN(typicalN)
+        SpmmOptions options = SpmmOptions.defaults().dtype(dtype).layout(layout).activation(activation).typicalN(typicalN)
             .fallbackDense(dense);
         return bias == null ? options : options.bias(bias);
     }
@@ -138,7 +153,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         SplittableRandom random = new SplittableRandom(seed ^ 0x5eed);
         int rows = layout == Layout.FEATURE_MAJOR ? a.cols() : n;
         int cols = layout == Layout.FEATURE_MAJOR ? n : a.cols();
-        DenseMatrix input = Dense.allocate(place, arena, rows, cols, inputPadding);
+        DenseMatrix input = Dense.allocate(place, arena, dtype, rows, cols, inputPadding);
         // What a kernel must never read between the rows would spoil the result.
         Dense.fillGaps(input, Float.NaN);
         Dense.fill(input, random);
@@ -168,7 +183,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
         SplittableRandom random = new SplittableRandom(seed ^ 0x0dd);
         int rows = layout == Layout.FEATURE_MAJOR ? a.rows() : n;
         int cols = layout == Layout.FEATURE_MAJOR ? n : a.rows();
-        DenseMatrix output = Dense.allocate(place, arena, rows, cols, outputPadding);
+        DenseMatrix output = Dense.allocate(place, arena, dtype, rows, cols, outputPadding);
         Dense.fillGaps(output, Dense.GAP);
         if (beta != 0) {
             Dense.fill(output, random);
@@ -193,8 +208,8 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
     @Override
     public String toString() {
         return String.format(Locale.ROOT,
-            "seed %d: %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d, dense %s%s", seed, a, n, layout,
-            activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding, dense,
+            "seed %d: %s, %s, n %d, %s, %s%s, alpha %s, beta %s, %s, row padding %d and %d, dense %s%s", seed, a,
+            dtype.id(), n, layout, activation, bias == null ? "" : ", bias", alpha, beta, place, inputPadding, outputPadding, dense,
             poisoned ? ", poisoned" : "");
     }
 }

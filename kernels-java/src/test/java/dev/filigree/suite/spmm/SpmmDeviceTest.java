@@ -18,6 +18,7 @@ import dev.filigree.spmm.SpmmPlan;
 import dev.filigree.suite.Bits;
 import dev.filigree.suite.Dense;
 import dev.filigree.suite.FakeDevice;
+import dev.filigree.suite.Seeds;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -179,6 +180,60 @@ class SpmmDeviceTest {
             assertThatThrownBy(() -> host.runAsync(stream, 1f, b, 0f, c))
                 .isInstanceOf(UnsupportedOperationException.class).hasMessageContaining("needs a plan on a device");
         }
+    }
+
+    @Test
+    void bf16IsAnotherPackingOfTheSamePlan() {
+        Seeds.of(60).forEach(seed -> {
+            SpmmCase bf16 = SpmmCase.random(seed).dtype(DType.BF16);
+            try (SpmmPlan plan = PlanAccess.plan(bf16.a(), bf16.options(), device)) {
+                assertThat(plan.dtype()).isEqualTo(DType.BF16);
+                assertThat(plan.explain().kernel()).isEqualTo("spmm_bitmap_bf16_fake");
+                assertThat(plan.explain().format()).startsWith("bitmaps and nonzeros of tiles of 16 x 64, ");
+                assertThat(SpmmRun.reference(bf16, arena).mismatch(SpmmRun.run(bf16, plan, arena)))
+                    .as("seed %d", seed).isEmpty();
+            }
+        });
+        assertThat(device.liveAllocations()).isZero();
+    }
+
+    @Test
+    void bf16OperandsOnTheDeviceAndNewValues() {
+        SpmmCase bf16 = test.dtype(DType.BF16);
+        float[] values = new float[(int) a.nnz()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = i % 9 - 4;
+        }
+        CsrMatrix changed = CsrMatrix.fromSegments(
+            a.rows(), a.cols(), a.rowOffsets(), a.columns(), MemorySegment.ofArray(values));
+        SpmmCase after = SpmmCase.plain(changed, 30, Layout.FEATURE_MAJOR).dtype(DType.BF16);
+        DenseMatrix b = device.upload(bf16.input(arena));
+        DenseMatrix c = device.upload(bf16.output(arena));
+        try (SpmmPlan plan = PlanAccess.plan(a, bf16.options(), device); Stream stream = device.newStream()) {
+            plan.runAsync(stream, 1f, b, 0f, c);
+            stream.synchronize();
+            assertThat(SpmmRun.reference(bf16, arena).mismatch(onHost(c))).isEmpty();
+            plan.update(values);
+            plan.run(b, c);
+            assertThat(SpmmRun.reference(after, arena).mismatch(onHost(c))).isEmpty();
+        }
+    }
+
+    private static DenseMatrix onHost(DenseMatrix fake) {
+        return DenseMatrix.of(fake.data(), fake.dtype(), fake.rows(), fake.cols());
+    }
+
+    @Test
+    void operandsOfAnotherTypeAreRefusedByName() {
+        DenseMatrix b = test.input(arena);
+        DenseMatrix c = test.output(arena);
+        try (SpmmPlan plan = PlanAccess.plan(a, test.options().dtype(DType.BF16), device)) {
+            assertThatThrownBy(() -> plan.run(b, c)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("b is f32, this plan takes bf16");
+        }
+        assertThatThrownBy(() -> Spmm.plan(a, SpmmOptions.defaults().dtype(DType.BF16).backend(Backend.SCALAR)))
+            .isInstanceOf(UnsupportedOperationException.class)
+            .hasMessage("spmm in bf16 cannot run: scalar: has no kernel for spmm in bf16 (use another backend)");
     }
 
     @Test

@@ -1,0 +1,102 @@
+package dev.filigree.spi;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The packed form of a sparse matrix for SpMM in bf16 on a device's matrix units: tiles of 16 x 64 elements, each a
+ * bitmap and its nonzeros.
+ *
+ * <p>{@code native/include/filigree_cuda.h} defines what each field and table means ({@code
+ * filigree_cuda_bitmap_packed}); the constants here are byte offsets of the header's fields. A table's field holds the
+ * table's own byte offset in the block.
+ */
+public final class BitmapFormat {
+
+    /** Rows of a strip, and of its tiles. */
+    public static final int STRIP_ROWS = 16;
+    /** Columns of a tile. */
+    public static final int TILE_COLS = 64;
+    /** Elements of a tile. */
+    public static final int TILE_ELEMENTS = STRIP_ROWS * TILE_COLS;
+    /** Squares of 8 x 8 elements in a tile: what one register of operand A holds in all lanes. */
+    public static final int SQUARES = TILE_ELEMENTS / Long.SIZE;
+    /** Bytes of a tile's bitmap. */
+    public static final int MASK_BYTES = SQUARES * Long.BYTES;
+    /** Tiles begin at multiples of so many bytes, which is what {@link #TILE_STARTS} counts. */
+    public static final int TILE_ALIGNMENT = 16;
+    /** Alignment of the block and of each table in it, in bytes. */
+    public static final long ALIGNMENT = 64;
+    /** Readable bytes after the last table. */
+    public static final long TAIL = 64;
+
+    /** First eight bytes of every block: {@code flgbmap1}. */
+    public static final long MAGIC_VALUE = 0x3170616d62676c66L;
+
+    /** {@code int64}. */
+    public static final long MAGIC = 0;
+    /** {@code int64}. */
+    public static final long BYTES = 8;
+    /** {@code int64}. */
+    public static final long ROWS = 16;
+    /** {@code int64}. */
+    public static final long COLS = 24;
+    /** {@code int64}. */
+    public static final long NNZ = 32;
+    /** {@code int64}. */
+    public static final long STRIP_COUNT = 40;
+    /** {@code int64}: of a strip. */
+    public static final long TILE_COUNT = 48;
+    /** {@code int32}. */
+    public static final long LAYOUT = 56;
+    /** {@code int32}. */
+    public static final long ACTIVATION = 60;
+    /** Offset of {@code float[rows]}, or 0. */
+    public static final long BIAS = 64;
+    /** Offset of {@code uint32[stripCount * tileCount + 1]}. */
+    public static final long TILE_STARTS = 72;
+    /** Offset of the tiles. */
+    public static final long TILES = 80;
+    /** Size of the header. */
+    public static final long HEADER_BYTES = 88;
+
+    private BitmapFormat() {}
+
+    /** Reads an {@code int64} field of the header. */
+    public static long field(MemorySegment packed, long field) {
+        return packed.get(ValueLayout.JAVA_LONG, field);
+    }
+
+    /**
+     * The place of an element among those of its tile, square by square: the number of its square times 64, plus that of
+     * its bit. Nonzeros lie in the order of their places.
+     *
+     * @param row in the tile, 0 to 15
+     * @param col in the tile, 0 to 63: a lane has 16 that follow each other, four to a multiplication, two to a register
+     */
+    public static int place(int row, int col) {
+        int lane = col / 16;
+        int step = col % 16 / 4;
+        int register = col % 4 / 2 * 2 + row / 8;
+        return (step * 4 + register) * Long.SIZE + row % 8 * 8 + lane * 2 + col % 2;
+    }
+
+    /** Where a square's mask has its low word, in bytes from the tile's beginning; the high word is 16 bytes further. */
+    public static long maskAt(int square) {
+        return (square / 4 * 8L + square % 4) * Integer.BYTES;
+    }
+
+    /** The mask of a square of the tile that begins at a byte of the block. */
+    public static long mask(MemorySegment packed, long tileAt, int square) {
+        long at = tileAt + maskAt(square);
+        return Integer.toUnsignedLong(packed.get(ValueLayout.JAVA_INT, at))
+            | (long) packed.get(ValueLayout.JAVA_INT, at + TILE_ALIGNMENT) << Integer.SIZE;
+    }
+
+    /** The byte of the block where a tile of a strip begins; {@code tile} may be the number of tiles. */
+    public static long tileAt(MemorySegment packed, long strip, long tile) {
+        long index = strip * field(packed, TILE_COUNT) + tile;
+        int start = packed.get(ValueLayout.JAVA_INT, field(packed, TILE_STARTS) + Integer.BYTES * index);
+        return field(packed, TILES) + TILE_ALIGNMENT * Integer.toUnsignedLong(start);
+    }
+}
