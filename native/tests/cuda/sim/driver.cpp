@@ -84,10 +84,15 @@ int planned(const char *function) {
 
 std::recursive_mutex mutex;
 std::set<Stream *> streams;
-std::map<void *, size_t> allocations;
-std::set<void *> pinned;
+/* By device; tests in C++ have no context, and one device. */
+struct Allocation {
+    size_t bytes;
+    int device;
+};
+std::map<void *, Allocation> allocations;
+std::map<void *, size_t> pinned;
 int64_t bytes_used = 0, memory_limit = INT64_MAX;
-thread_local void *current = nullptr;
+thread_local int *current = nullptr;
 int contexts[16];
 
 int64_t total_memory() { return number("memory", int64_t{1} << 30); }
@@ -128,13 +133,13 @@ void *allocate_bytes(size_t bytes) {
     if (memory == nullptr) return nullptr;
     /* What is read before it was written shows. */
     std::memset(memory, 0xff, bytes);
-    allocations[memory] = bytes;
+    allocations[memory] = {bytes, current == nullptr ? 0 : static_cast<int>(current - contexts)};
     bytes_used += static_cast<int64_t>(bytes);
     return memory;
 }
 
 void free_bytes(void *memory) {
-    bytes_used -= static_cast<int64_t>(allocations[memory]);
+    bytes_used -= static_cast<int64_t>(allocations[memory].bytes);
     allocations.erase(memory);
     std::free(memory);
 }
@@ -234,7 +239,7 @@ DRIVER int cuDevicePrimaryCtxRelease_v2(int) {
 
 DRIVER int cuCtxSetCurrent(void *context) {
     ENTER(false);
-    current = context;
+    current = static_cast<int *>(context);
     return kSuccess;
 }
 
@@ -272,7 +277,7 @@ DRIVER int cuMemAllocHost_v2(void **memory, size_t bytes) {
     ENTER(true);
     *memory = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
     if (*memory == nullptr) return kOutOfMemory;
-    pinned.insert(*memory);
+    pinned[*memory] = bytes;
     return kSuccess;
 }
 
@@ -280,6 +285,58 @@ DRIVER int cuMemFreeHost(void *memory) {
     ENTER(true);
     if (pinned.erase(memory) == 0) return kInvalidValue;
     std::free(memory);
+    return kSuccess;
+}
+
+namespace {
+
+/* The last of them that begins at an address or before, if the address lies in it. */
+template <class Map, class Size> auto around(const Map &all, void *address, Size size) {
+    auto found = all.upper_bound(address);
+    if (found == all.begin()) return all.end();
+    --found;
+    return static_cast<char *>(address) < static_cast<char *>(found->first) + size(found->second) ? found : all.end();
+}
+
+} // namespace
+
+DRIVER int cuPointerGetAttributes(unsigned count, const int *attributes, void **data, uint64_t address) {
+    ENTER(true);
+    auto *const at = reinterpret_cast<void *>(address);
+    const auto there = around(allocations, at, [](const Allocation &a) { return a.bytes; });
+    const auto here = around(pinned, at, [](size_t bytes) { return bytes; });
+    const bool on_device = there != allocations.end(), on_host = here != pinned.end();
+    for (unsigned i = 0; i < count; ++i) {
+        switch (attributes[i]) {
+        case 2: *static_cast<int *>(data[i]) = on_device ? 2 : on_host ? 1 : 0; break;
+        case 9: *static_cast<int *>(data[i]) = on_device ? there->second.device : 0; break;
+        case 11: *static_cast<void **>(data[i]) = on_device ? there->first : on_host ? here->first : nullptr; break;
+        case 12: *static_cast<size_t *>(data[i]) = on_device ? there->second.bytes : on_host ? here->second : 0; break;
+        default: return kInvalidValue;
+        }
+    }
+    return kSuccess;
+}
+
+/* What it was made of, in the order of the arguments, where the real one has a code of its own. */
+DRIVER int cuTensorMapEncodeTiled(uint64_t *map, int type, unsigned rank, void *address, const uint64_t *dims,
+                                  const uint64_t *strides, const unsigned *box, const unsigned *steps, int interleave,
+                                  int swizzle, int promotion, int fill) {
+    ENTER(true);
+    constexpr int kF32 = 7, kBf16 = 9;
+    const uint64_t bytes = type == kF32 ? 4 : type == kBf16 ? 2 : 0;
+    const uint64_t row = bytes * box[0];
+    if (reinterpret_cast<uint64_t>(map) % 64 != 0 || bytes == 0 || rank != 2 || interleave != 0 || fill != 0 ||
+        reinterpret_cast<uint64_t>(address) % 16 != 0 || strides[0] % 16 != 0 || strides[0] >= uint64_t{1} << 40 ||
+        row % 16 != 0 || swizzle < 0 || swizzle > 3 || (swizzle != 0 && row > 16u << swizzle))
+        return kInvalidValue;
+    for (unsigned i = 0; i < rank; ++i)
+        if (dims[i] == 0 || dims[i] > uint64_t{1} << 32 || box[i] == 0 || box[i] > 256 || steps[i] != 1)
+            return kInvalidValue;
+    const uint64_t words[16] = {static_cast<uint64_t>(type), rank, reinterpret_cast<uint64_t>(address), dims[0], dims[1],
+                                strides[0], box[0], box[1], static_cast<uint64_t>(swizzle),
+                                static_cast<uint64_t>(promotion)};
+    std::memcpy(map, words, sizeof words);
     return kSuccess;
 }
 

@@ -36,4 +36,13 @@ public interface Memory {
      * @param target host segment, at least as long as {@code source}
      */
     void copyToHost(MemorySegment source, MemorySegment target);
+
+    /**
+     * Refuses a segment that does not lie in this memory, as far as its owner can tell: what was said of an address when a
+     * matrix was made of it may be wrong. Allocates nothing.
+     *
+     * @param name what the segment is, for the message
+     * @throws IllegalArgumentException naming the segment, where it lies and what was expected
+     */
+    default void requireHolds(String name, MemorySegment segment) {}
 }

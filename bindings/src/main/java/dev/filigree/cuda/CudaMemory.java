@@ -13,6 +13,8 @@ final class CudaMemory implements Memory {
     /** Heap memory, which the driver cannot see, is copied by so many bytes. */
     private static final long CHUNK_BYTES = 1 << 20;
 
+    private static final ThreadLocal<PointerQuery> QUERY = ThreadLocal.withInitial(PointerQuery::new);
+
     private final CudaDevice device;
 
     CudaMemory(CudaDevice device) {
@@ -74,6 +76,34 @@ final class CudaMemory implements Memory {
                 }
             }
         }
+    }
+
+    @Override
+    public void requireHolds(String name, MemorySegment segment) {
+        if (segment.byteSize() == 0) {
+            return;
+        }
+        device.makeCurrent();
+        PointerQuery found = QUERY.get();
+        found.ask(segment.address());
+        if (!found.isDeviceMemory()) {
+            throw new IllegalArgumentException(
+                place(name, segment) + (found.isHostMemory() ? ", in host memory" : ", which is not CUDA's")
+                    + ", expected " + id() + " memory");
+        }
+        if (found.ordinal() != device.index()) {
+            throw new IllegalArgumentException(
+                name + " is in cuda:" + found.ordinal() + " memory, expected " + id());
+        }
+        long past = segment.address() + segment.byteSize() - found.rangeEnd();
+        if (past > 0) {
+            throw new IllegalArgumentException(place(name, segment) + " and has " + segment.byteSize()
+                + " bytes, " + past + " more than were allocated there");
+        }
+    }
+
+    private static String place(String name, MemorySegment segment) {
+        return name + " is at address 0x" + Long.toHexString(segment.address());
     }
 
     @Override

@@ -203,4 +203,45 @@ class CudaDeviceTest {
                 .hasMessageContaining("too short");
         }
     }
+
+    private DenseMatrix view(MemorySegment segment, int rows, int cols, long stride) {
+        return DenseMatrix.of(device.memory(), segment, DType.BF16, rows, cols, stride);
+    }
+
+    @Test
+    void describesAMatrixForTheCopyEngine() {
+        try (DeviceBuffer buffer = device.allocateBuffer(64 * 136 * 2)) {
+            TensorMap map = TensorMap.of(
+                device, view(buffer.segment(), 64, 130, 136), 8, 64, TensorMap.Swizzle.BYTES_128);
+            assertThat(map.segment().byteSize()).isEqualTo(128);
+            assertThat(map.segment().address() % 64).isZero();
+            assertThat(map.segment().isReadOnly()).isTrue();
+            // The simulated driver writes down what it was asked for, columns before rows.
+            assertThat(map.segment().toArray(ValueLayout.JAVA_LONG)).startsWith(
+                9, 2, buffer.segment().address(), 130, 64, 272, 64, 8, 3, 2);
+        }
+    }
+
+    @Test
+    void namesWhatTheCopyEngineCannotDo() {
+        try (DeviceBuffer buffer = device.allocateBuffer(64 * 136 * 2)) {
+            MemorySegment memory = buffer.segment();
+            record Bad(DenseMatrix matrix, int boxRows, int boxCols, TensorMap.Swizzle swizzle, String message) {}
+            for (Bad bad : new Bad[] {
+                new Bad(view(memory, 0, 64, 64), 8, 64, TensorMap.Swizzle.NONE, "rows = 0 is not in 1..2147483647"),
+                new Bad(view(memory, 4, 64, 64), 257, 64, TensorMap.Swizzle.NONE, "boxRows = 257 is not in 1..256"),
+                new Bad(view(memory, 4, 64, 64), 8, 0, TensorMap.Swizzle.NONE, "boxCols = 0 is not in 1..256"),
+                new Bad(view(memory, 4, 64, 64), 8, 64, TensorMap.Swizzle.BYTES_64, "box row bytes = 128 is not in 1..64"),
+                new Bad(view(memory, 4, 64, 64), 8, 12, TensorMap.Swizzle.NONE, "box row bytes = 24 is not a multiple of 16"),
+                new Bad(view(memory, 4, 60, 65), 8, 64, TensorMap.Swizzle.NONE,
+                    "row stride bytes = 130 is not a multiple of 16"),
+                new Bad(view(memory.asSlice(2), 4, 64, 64), 8, 64, TensorMap.Swizzle.NONE,
+                    "address = " + (memory.address() + 2) + " is not a multiple of 16"),
+                new Bad(DenseMatrix.allocate(arena, DType.BF16, 4, 64), 8, 64, TensorMap.Swizzle.NONE,
+                    "matrix is in host memory, expected cuda:0")}) {
+                assertThatThrownBy(() -> TensorMap.of(device, bad.matrix, bad.boxRows, bad.boxCols, bad.swizzle))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessage(bad.message);
+            }
+        }
+    }
 }

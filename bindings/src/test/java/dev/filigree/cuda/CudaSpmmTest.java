@@ -10,6 +10,8 @@ import dev.filigree.Layout;
 import dev.filigree.NativeException;
 import dev.filigree.Workers;
 import dev.filigree.format.CsrMatrix;
+import dev.filigree.internal.ffi.CudaDriver;
+import dev.filigree.internal.ffi.CudaDriverApi;
 import dev.filigree.spi.Backends;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
@@ -48,7 +50,11 @@ class CudaSpmmTest {
     }
 
     private DenseMatrix back(DeviceBuffer buffer, int rows, int cols) {
-        DenseMatrix matrix = DenseMatrix.allocate(arena, DType.F32, rows, cols);
+        return back(buffer, DType.F32, rows, cols);
+    }
+
+    private DenseMatrix back(DeviceBuffer buffer, DType dtype, int rows, int cols) {
+        DenseMatrix matrix = DenseMatrix.allocate(arena, dtype, rows, cols);
         buffer.copyTo(matrix.data());
         return matrix;
     }
@@ -59,6 +65,9 @@ class CudaSpmmTest {
         assertThat(Backends.kernels()).anySatisfy(kernel -> {
             assertThat(kernel.id()).isEqualTo("spmm_csr_f32_cuda");
             assertThat(kernel.isa()).isEqualTo("sm_90");
+        }).anySatisfy(kernel -> {
+            assertThat(kernel.id()).isEqualTo("spmm_bitmap_bf16_cuda");
+            assertThat(kernel.dtype()).isEqualTo(DType.BF16);
         });
         try (SpmmPlan plan = plan(SpmmCase.plain(SpmmCase.uniform(1, 10, 20, 0.3), 5, Layout.FEATURE_MAJOR))) {
             assertThat(plan.backend()).isEqualTo(Backend.CUDA);
@@ -75,6 +84,100 @@ class CudaSpmmTest {
                 assertThat(reference.mismatch(SpmmRun.run(test, plan, arena))).as("seed %d", seed).isEmpty();
             }
         });
+    }
+
+    @Test
+    void randomProductsInBf16AreWithinTheBound() {
+        Seeds.of(40).forEach(seed -> {
+            SpmmCase test = SpmmCase.random(seed).dtype(DType.BF16);
+            SpmmReference reference = SpmmRun.reference(test, arena);
+            try (SpmmPlan plan = plan(test)) {
+                assertThat(reference.mismatch(SpmmRun.run(test, plan, arena))).as("seed %d", seed).isEmpty();
+            }
+        });
+    }
+
+    @Test
+    void decodeStepsAndWiderOnesTakeTheSamePlan() {
+        for (Layout layout : Layout.values()) {
+            CsrMatrix a = SpmmCase.uniform(8, 70, 330, 0.3);
+            try (SpmmPlan plan = plan(SpmmCase.plain(a, 1, layout).dtype(DType.BF16))) {
+                for (int n : new int[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 33, 64, 65}) {
+                    SpmmCase test = SpmmCase.plain(a, n, layout).dtype(DType.BF16);
+                    DenseMatrix once = SpmmRun.run(test, plan, arena);
+                    assertThat(SpmmRun.reference(test, arena).mismatch(once)).isEmpty();
+                    assertThat(Bits.difference("once", once, "again", SpmmRun.run(test, plan, arena))).isEmpty();
+                }
+            }
+        }
+    }
+
+    @Test
+    void bf16IsCapturedIntoAGraphAndSeesNewInputsAndValues() {
+        CsrMatrix a = SpmmCase.uniform(2, 40, 150, 0.5);
+        SpmmCase test = SpmmCase.plain(a, 9, Layout.FEATURE_MAJOR).dtype(DType.BF16);
+        CsrMatrix changed = CsrMatrix.fromSegments(a.rows(), a.cols(), a.rowOffsets(), a.columns(),
+            MemorySegment.ofArray(changedValues(a)));
+        SpmmCase after = SpmmCase.plain(changed, 9, Layout.FEATURE_MAJOR).dtype(DType.BF16);
+        DenseMatrix input = test.input(arena);
+        try (DeviceBuffer b = device.allocateBuffer(2L * 150 * 9); DeviceBuffer c = device.allocateBuffer(2L * 40 * 9);
+                CudaStream stream = device.newStream(); SpmmPlan plan = plan(test);
+                CudaGraph graph = stream.capture(() ->
+                    plan.runAsync(stream, 1f, b.matrix(DType.BF16, 150, 9), 0f, c.matrix(DType.BF16, 40, 9)))) {
+            b.copyFrom(input.data());
+            graph.launch(stream);
+            stream.synchronize();
+            assertThat(SpmmRun.reference(test, arena).mismatch(back(c, DType.BF16, 40, 9))).isEmpty();
+            plan.update(changedValues(a));
+            graph.launch(stream);
+            stream.synchronize();
+            assertThat(SpmmRun.reference(after, arena).mismatch(back(c, DType.BF16, 40, 9))).isEmpty();
+        }
+    }
+
+    private static float[] changedValues(CsrMatrix a) {
+        float[] values = new float[(int) a.nnz()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (i % 17 - 8) * 0.25f;
+        }
+        return values;
+    }
+
+    @Test
+    void operandsThatDoNotLieWhereTheySayAreRefused() {
+        SpmmCase test = SpmmCase.plain(SpmmCase.uniform(2, 40, 60, 0.3), 33, Layout.TOKEN_MAJOR);
+        long bytes = 4L * 33 * 60;
+        try (SpmmPlan plan = plan(test); DeviceBuffer y = device.upload(test.output(arena));
+                DeviceBuffer small = device.allocateBuffer(4096); PinnedBuffer pinned = device.allocatePinned(bytes)) {
+            DenseMatrix output = y.matrix(DType.F32, 33, 40);
+            MemorySegment host = arena.allocate(bytes);
+            assertRefused(plan, host, output, "x is at address 0x" + Long.toHexString(host.address())
+                + ", which is not CUDA's, expected cuda:0 memory");
+            assertRefused(plan, pinned.segment(), output, "x is at address 0x"
+                + Long.toHexString(pinned.segment().address()) + ", in host memory, expected cuda:0 memory");
+            assertRefused(plan, small.segment().reinterpret(bytes), output, "x is at address 0x"
+                + Long.toHexString(small.segment().address()) + " and has " + bytes + " bytes, " + (bytes - 4096)
+                + " more than were allocated there");
+            MemorySegment elsewhere = onAnotherDevice(bytes);
+            assertRefused(plan, elsewhere, output, "x is in cuda:1 memory, expected cuda:0");
+            device.free(elsewhere);
+            assertThat(back(y, 33, 40).get(0, 0)).as("nothing was written").isNaN();
+        }
+    }
+
+    private void assertRefused(SpmmPlan plan, MemorySegment segment, DenseMatrix output, String message) {
+        DenseMatrix input = DenseMatrix.of(device.memory(), segment, DType.F32, 33, 60, 60);
+        assertThatThrownBy(() -> plan.run(input, output)).isInstanceOf(IllegalArgumentException.class)
+            .hasMessage(message);
+    }
+
+    /** Memory of a device that the driver has and this process does not see. */
+    private MemorySegment onAnotherDevice(long bytes) {
+        MemorySegment made = arena.allocate(ValueLayout.ADDRESS);
+        CudaDriver.check("cuDevicePrimaryCtxRetain", CudaDriverApi.cuDevicePrimaryCtxRetain(made, 1));
+        CudaDriver.check("cuCtxSetCurrent", CudaDriverApi.cuCtxSetCurrent(made.get(ValueLayout.ADDRESS, 0)));
+        CudaDriver.check("cuMemAlloc_v2", CudaDriverApi.cuMemAlloc_v2(made, bytes));
+        return MemorySegment.ofAddress(made.get(ValueLayout.JAVA_LONG, 0)).reinterpret(bytes);
     }
 
     @Test
@@ -140,10 +243,7 @@ class CudaSpmmTest {
     @Test
     void newValuesTakeThePlaceOfTheOld() {
         CsrMatrix a = SpmmCase.uniform(4, 20, 900, 0.7);
-        float[] values = new float[(int) a.nnz()];
-        for (int i = 0; i < values.length; i++) {
-            values[i] = (i % 17 - 8) * 0.25f;
-        }
+        float[] values = changedValues(a);
         CsrMatrix changed = CsrMatrix.fromSegments(
             a.rows(), a.cols(), a.rowOffsets(), a.columns(), MemorySegment.ofArray(values));
         SpmmCase before = SpmmCase.plain(a, 10, Layout.FEATURE_MAJOR);

@@ -131,6 +131,8 @@ public final class Operands {
         requireUsable(input, b);
         requireUsable(output, c);
         requireWritable(output, c, input, b);
+        memory.requireHolds(input, b.data());
+        memory.requireHolds(output, c.data());
         return n;
     }
 

@@ -94,6 +94,60 @@ public class CudaDriverApi extends CudaDriverApi$shared {
     public static int CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN() {
         return CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
     }
+    private static final int CU_POINTER_ATTRIBUTE_MEMORY_TYPE = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum CUpointer_attribute_enum.CU_POINTER_ATTRIBUTE_MEMORY_TYPE = 2
+     * }
+     */
+    public static int CU_POINTER_ATTRIBUTE_MEMORY_TYPE() {
+        return CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+    }
+    private static final int CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum CUpointer_attribute_enum.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL = 9
+     * }
+     */
+    public static int CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL() {
+        return CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL;
+    }
+    private static final int CU_POINTER_ATTRIBUTE_RANGE_START_ADDR = (int)11L;
+    /**
+     * {@snippet lang=c :
+     * enum CUpointer_attribute_enum.CU_POINTER_ATTRIBUTE_RANGE_START_ADDR = 11
+     * }
+     */
+    public static int CU_POINTER_ATTRIBUTE_RANGE_START_ADDR() {
+        return CU_POINTER_ATTRIBUTE_RANGE_START_ADDR;
+    }
+    private static final int CU_POINTER_ATTRIBUTE_RANGE_SIZE = (int)12L;
+    /**
+     * {@snippet lang=c :
+     * enum CUpointer_attribute_enum.CU_POINTER_ATTRIBUTE_RANGE_SIZE = 12
+     * }
+     */
+    public static int CU_POINTER_ATTRIBUTE_RANGE_SIZE() {
+        return CU_POINTER_ATTRIBUTE_RANGE_SIZE;
+    }
+    private static final int CU_MEMORYTYPE_HOST = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum CUmemorytype_enum.CU_MEMORYTYPE_HOST = 1
+     * }
+     */
+    public static int CU_MEMORYTYPE_HOST() {
+        return CU_MEMORYTYPE_HOST;
+    }
+    private static final int CU_MEMORYTYPE_DEVICE = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum CUmemorytype_enum.CU_MEMORYTYPE_DEVICE = 2
+     * }
+     */
+    public static int CU_MEMORYTYPE_DEVICE() {
+        return CU_MEMORYTYPE_DEVICE;
+    }
     private static final int CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = (int)1L;
     /**
      * {@snippet lang=c :
@@ -147,6 +201,87 @@ public class CudaDriverApi extends CudaDriverApi$shared {
      */
     public static int CUDA_ERROR_NOT_READY() {
         return CUDA_ERROR_NOT_READY;
+    }
+    private static final int CU_TENSOR_MAP_DATA_TYPE_FLOAT32 = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapDataType_enum.CU_TENSOR_MAP_DATA_TYPE_FLOAT32 = 7
+     * }
+     */
+    public static int CU_TENSOR_MAP_DATA_TYPE_FLOAT32() {
+        return CU_TENSOR_MAP_DATA_TYPE_FLOAT32;
+    }
+    private static final int CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapDataType_enum.CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9
+     * }
+     */
+    public static int CU_TENSOR_MAP_DATA_TYPE_BFLOAT16() {
+        return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    }
+    private static final int CU_TENSOR_MAP_INTERLEAVE_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapInterleave_enum.CU_TENSOR_MAP_INTERLEAVE_NONE = 0
+     * }
+     */
+    public static int CU_TENSOR_MAP_INTERLEAVE_NONE() {
+        return CU_TENSOR_MAP_INTERLEAVE_NONE;
+    }
+    private static final int CU_TENSOR_MAP_SWIZZLE_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapSwizzle_enum.CU_TENSOR_MAP_SWIZZLE_NONE = 0
+     * }
+     */
+    public static int CU_TENSOR_MAP_SWIZZLE_NONE() {
+        return CU_TENSOR_MAP_SWIZZLE_NONE;
+    }
+    private static final int CU_TENSOR_MAP_SWIZZLE_32B = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapSwizzle_enum.CU_TENSOR_MAP_SWIZZLE_32B = 1
+     * }
+     */
+    public static int CU_TENSOR_MAP_SWIZZLE_32B() {
+        return CU_TENSOR_MAP_SWIZZLE_32B;
+    }
+    private static final int CU_TENSOR_MAP_SWIZZLE_64B = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapSwizzle_enum.CU_TENSOR_MAP_SWIZZLE_64B = 2
+     * }
+     */
+    public static int CU_TENSOR_MAP_SWIZZLE_64B() {
+        return CU_TENSOR_MAP_SWIZZLE_64B;
+    }
+    private static final int CU_TENSOR_MAP_SWIZZLE_128B = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapSwizzle_enum.CU_TENSOR_MAP_SWIZZLE_128B = 3
+     * }
+     */
+    public static int CU_TENSOR_MAP_SWIZZLE_128B() {
+        return CU_TENSOR_MAP_SWIZZLE_128B;
+    }
+    private static final int CU_TENSOR_MAP_L2_PROMOTION_L2_128B = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapL2promotion_enum.CU_TENSOR_MAP_L2_PROMOTION_L2_128B = 2
+     * }
+     */
+    public static int CU_TENSOR_MAP_L2_PROMOTION_L2_128B() {
+        return CU_TENSOR_MAP_L2_PROMOTION_L2_128B;
+    }
+    private static final int CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum CUtensorMapFloatOOBfill_enum.CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE = 0
+     * }
+     */
+    public static int CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE() {
+        return CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
     }
 
     private static class cuGetErrorString {
@@ -1552,6 +1687,69 @@ public class CudaDriverApi extends CudaDriverApi$shared {
         }
     }
 
+    private static class cuPointerGetAttributes {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_LONG_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("cuPointerGetAttributes");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes, void **data, CUdeviceptr ptr)
+     * }
+     */
+    public static FunctionDescriptor cuPointerGetAttributes$descriptor() {
+        return cuPointerGetAttributes.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes, void **data, CUdeviceptr ptr)
+     * }
+     */
+    public static MethodHandle cuPointerGetAttributes$handle() {
+        return cuPointerGetAttributes.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes, void **data, CUdeviceptr ptr)
+     * }
+     */
+    public static MemorySegment cuPointerGetAttributes$address() {
+        return cuPointerGetAttributes.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes, void **data, CUdeviceptr ptr)
+     * }
+     */
+    public static int cuPointerGetAttributes(int numAttributes, MemorySegment attributes, MemorySegment data, long ptr) {
+        var mh$ = cuPointerGetAttributes.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("cuPointerGetAttributes", numAttributes, attributes, data, ptr);
+            }
+            return (int)mh$.invokeExact(numAttributes, attributes, data, ptr);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class cuStreamCreate {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             CudaDriverApi.C_INT,
@@ -2577,6 +2775,77 @@ public class CudaDriverApi extends CudaDriverApi$shared {
                 traceDowncall("cuGraphDestroy", hGraph);
             }
             return (int)mh$.invokeExact(hGraph);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class cuTensorMapEncodeTiled {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_POINTER,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_INT,
+            CudaDriverApi.C_INT
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("cuTensorMapEncodeTiled");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank, void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides, const cuuint32_t *boxDim, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+     * }
+     */
+    public static FunctionDescriptor cuTensorMapEncodeTiled$descriptor() {
+        return cuTensorMapEncodeTiled.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank, void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides, const cuuint32_t *boxDim, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+     * }
+     */
+    public static MethodHandle cuTensorMapEncodeTiled$handle() {
+        return cuTensorMapEncodeTiled.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank, void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides, const cuuint32_t *boxDim, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+     * }
+     */
+    public static MemorySegment cuTensorMapEncodeTiled$address() {
+        return cuTensorMapEncodeTiled.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * CUresult cuTensorMapEncodeTiled(CUtensorMap *tensorMap, CUtensorMapDataType tensorDataType, cuuint32_t tensorRank, void *globalAddress, const cuuint64_t *globalDim, const cuuint64_t *globalStrides, const cuuint32_t *boxDim, const cuuint32_t *elementStrides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle, CUtensorMapL2promotion l2Promotion, CUtensorMapFloatOOBfill oobFill)
+     * }
+     */
+    public static int cuTensorMapEncodeTiled(MemorySegment tensorMap, int tensorDataType, int tensorRank, MemorySegment globalAddress, MemorySegment globalDim, MemorySegment globalStrides, MemorySegment boxDim, MemorySegment elementStrides, int interleave, int swizzle, int l2Promotion, int oobFill) {
+        var mh$ = cuTensorMapEncodeTiled.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("cuTensorMapEncodeTiled", tensorMap, tensorDataType, tensorRank, globalAddress, globalDim, globalStrides, boxDim, elementStrides, interleave, swizzle, l2Promotion, oobFill);
+            }
+            return (int)mh$.invokeExact(tensorMap, tensorDataType, tensorRank, globalAddress, globalDim, globalStrides, boxDim, elementStrides, interleave, swizzle, l2Promotion, oobFill);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
