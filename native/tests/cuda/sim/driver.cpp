@@ -219,7 +219,7 @@ DRIVER int cuDeviceTotalMem_v2(size_t *bytes, int) {
 
 DRIVER int cuDeviceGetAttribute(int *value, int attribute, int) {
     ENTER(false);
-    const std::map<int, int> known{{16, 2}, {38, 32 << 20}, {75, 9}, {76, 0}, {97, 232448}};
+    const std::map<int, int> known{{16, 2}, {38, 1 << 16}, {75, 9}, {76, 0}, {97, 232448}};
     const auto found = known.find(attribute);
     if (found == known.end()) return kInvalidValue;
     *value = found->second;

@@ -2,6 +2,7 @@ package dev.filigree.bench;
 
 import com.google.gson.JsonObject;
 import dev.filigree.Activation;
+import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
@@ -11,7 +12,9 @@ import dev.filigree.format.CsrMatrix;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -48,7 +51,7 @@ final class BenchSpmmCommand implements Callable<Integer> {
     private int n;
 
     @Option(names = "--dtype", converter = Choice.OfDType.class, paramLabel = "TYPE",
-        description = "Storage type: f32 (default).")
+        description = "Storage type: f32 (default), or bf16, which CUDA devices multiply.")
     private DType dtype = DType.F32;
 
     @Option(names = "--layout", converter = Choice.OfLayout.class, paramLabel = "NAME",
@@ -68,7 +71,8 @@ final class BenchSpmmCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         check();
-        SpmmProblem problem = new SpmmProblem(source(), n, layout, activation, common.seed());
+        SpmmProblem problem = new SpmmProblem(
+            Rounding.round(source(), dtype), n, layout, activation, common.seed(), Optional.empty(), dtype);
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         SpmmComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool peers = new PeerPool(common.threads());
@@ -102,9 +106,8 @@ final class BenchSpmmCommand implements Callable<Integer> {
             common.requireRange("--sparsity", sparsity, 0, 1);
         }
         common.requireRange("--n", n, 1, Integer.MAX_VALUE - 8);
-        if (dtype != DType.F32) {
-            throw new ParameterException(spec.commandLine(),
-                "Invalid value for option '--dtype': spmm has no kernels for " + dtype.id() + " yet");
+        if (dtype == DType.BF16) {
+            common.defaultBackends(List.of(Backend.CUDA));
         }
     }
 
@@ -134,7 +137,7 @@ final class BenchSpmmCommand implements Callable<Integer> {
             activation == Activation.NONE ? "" : ", " + Choice.name(activation),
             common.threads(), common.threads() == 1 ? "thread" : "threads", common.rounds());
         if (comparison.workingSets() > 1) {
-            out.printf("decode: each contender takes %d copies of its matrix and operands in turn%n",
+            out.printf("cold caches: a contender takes up to %d copies of its matrix and operands in turn%n",
                 comparison.workingSets());
         }
         ContenderResult.table(comparison.results()).print(out);

@@ -63,6 +63,13 @@ final class CommonOptions {
         return x == Math.rint(x) ? Long.toString((long) x) : Double.toString(x);
     }
 
+    /** What is measured where nothing was asked for. */
+    void defaultBackends(List<Backend> defaults) {
+        if (backends.isEmpty()) {
+            backends = List.copyOf(defaults);
+        }
+    }
+
     /** What was asked for, else all that can run on the host here. */
     List<Backend> backends() {
         return backends.isEmpty() ? availableOnHost() : List.copyOf(backends);

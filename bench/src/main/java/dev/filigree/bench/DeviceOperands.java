@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** Operands of a contender in the memory of the device that it runs on; without a device they stay where they are. */
 final class DeviceOperands implements AutoCloseable {
@@ -22,6 +23,11 @@ final class DeviceOperands implements AutoCloseable {
     DeviceOperands(Backend backend) {
         device = Backends.provider(backend).flatMap(provider -> provider.spmmOnDevice(DType.F32))
             .map(SpmmDeviceKernel::device);
+    }
+
+    /** The device's cache; empty without a device. */
+    OptionalLong cacheBytes() {
+        return device.isEmpty() ? OptionalLong.empty() : OptionalLong.of(device.get().cacheBytes());
     }
 
     /** A packed host matrix, where the backend reads it without copies. */

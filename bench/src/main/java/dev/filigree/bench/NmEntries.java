@@ -1,6 +1,5 @@
 package dev.filigree.bench;
 
-import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.NmMatrix;
@@ -34,9 +33,7 @@ final class NmEntries {
                 (long) r * a.slots() * Float.BYTES, values, r * real, real);
             offsets[r + 1] = offsets[r] + real;
         }
-        for (int i = 0; i < values.length && dtype == DType.BF16; i++) {
-            values[i] = Bf16.toFloat(Bf16.fromFloat(values[i]));
-        }
+        Rounding.round(values, dtype);
         return CsrMatrix.fromArrays(a.rows(), a.cols(), offsets, allColumns, values);
     }
 }

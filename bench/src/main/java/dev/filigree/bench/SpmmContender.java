@@ -15,7 +15,7 @@ import java.util.List;
  *
  * <p>A decode step finds its weights in memory, not in the cache where the previous repetition left them: such a
  * problem gets as many copies of matrix and operands as fill the last-level cache more than four times, and runs
- * take them in turn.
+ * take them in turn. On a device every problem does: products are small beside its cache.
  */
 final class SpmmContender implements CheckedContender {
 
@@ -80,7 +80,9 @@ final class SpmmContender implements CheckedContender {
 
     private void prepare(long lastLevelCache) {
         plans.add(timedPlan());
-        int sets = WorkingSets.count(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
+        int sets = operands.cacheBytes().isPresent()
+            ? WorkingSets.count(true, residentBytes(), operands.cacheBytes().getAsLong())
+            : WorkingSets.count(SpmmProblem.isDecode(problem.n()), residentBytes(), lastLevelCache);
         for (int i = 1; i < sets; i++) {
             plans.add(timedPlan());
         }

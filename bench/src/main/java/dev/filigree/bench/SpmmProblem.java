@@ -59,7 +59,7 @@ record SpmmProblem(CsrMatrix a, int n, Layout layout, Activation activation, lon
     }
 
     SpmmOptions options() {
-        return SpmmOptions.defaults().layout(layout).activation(activation).typicalN(n);
+        return SpmmOptions.defaults().dtype(dtype).layout(layout).activation(activation).typicalN(n);
     }
 
     /** The dense input: the same numbers on every call. */

@@ -1,6 +1,7 @@
 package dev.filigree.bench;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.spmm.Spmm;
@@ -14,6 +15,11 @@ interface SpmmSubject extends Subject<SpmmCase> {
     /** The library's own, on one backend. */
     static SpmmSubject of(Backend backend) {
         return new OfBackend(backend);
+    }
+
+    @Override
+    default boolean takes(SpmmCase test) {
+        return test.dtype() == DType.F32;
     }
 
     /**
@@ -32,6 +38,12 @@ interface SpmmSubject extends Subject<SpmmCase> {
         @Override
         public boolean sharesBits() {
             return backend != Backend.CUDA;
+        }
+
+        /** Only devices multiply bf16. */
+        @Override
+        public boolean takes(SpmmCase test) {
+            return backend == Backend.CUDA || SpmmSubject.super.takes(test);
         }
 
         @Override

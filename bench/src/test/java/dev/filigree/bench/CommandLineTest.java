@@ -34,7 +34,6 @@ class CommandLineTest {
         "bench spmm --n 4 --matrix no/such.mtx                    | no/such.mtx: no such file",
         "bench spmm --n 4 --matrix .                              | .: is a folder",
         "bench spmm --n 4 --matrix pom.xml                        | pom.xml",
-        "@ --dtype bf16                                           | bf16",
         "@ --dtype f64                                            | 'f64' is not one of f32",
         "@ --layout sideways                                      | 'sideways' is not one of feature-major",
         "@ --activation tanh                                      | 'tanh' is not one of none, relu",

@@ -232,6 +232,11 @@ public final class CudaDevice implements Device {
     }
 
     @Override
+    public long cacheBytes() {
+        return properties.l2Bytes();
+    }
+
+    @Override
     public CudaStream newStream() {
         return new CudaStream(this);
     }

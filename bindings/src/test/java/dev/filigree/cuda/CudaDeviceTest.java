@@ -42,7 +42,7 @@ class CudaDeviceTest {
     void isDescribed() {
         assertThat(CudaDevice.all()).hasSize(1).containsExactly(device);
         assertThat(device.properties()).isEqualTo(
-            new CudaDevice.Properties("Simulated", 90, 1L << 30, 32L << 20, 2, 232448));
+            new CudaDevice.Properties("Simulated", 90, 1L << 30, 1L << 16, 2, 232448));
         assertThat(device).hasToString("CudaDevice[0, Simulated]");
         assertThat(device.memory().id()).isEqualTo("cuda:0");
         assertThat(device.memory().isHost()).isFalse();

@@ -20,6 +20,9 @@ public interface Device {
     /** Frees what {@link #allocate} returned; each segment once. */
     void free(MemorySegment segment);
 
+    /** Bytes of the last cache before the device's memory; 0 if unknown. */
+    long cacheBytes();
+
     /** Makes a stream; the caller closes it. */
     Stream newStream();
 }

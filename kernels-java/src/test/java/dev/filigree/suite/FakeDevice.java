@@ -112,6 +112,11 @@ public class FakeDevice implements KernelProvider, Device {
     }
 
     @Override
+    public long cacheBytes() {
+        return 0;
+    }
+
+    @Override
     public Stream newStream() {
         return new FakeStream(memory);
     }
