@@ -58,13 +58,17 @@ final class MlpContender implements Contender {
     static MlpContender open(
             MlpProblem problem, MlpWeights weights, Skipping skipping, Backend backend, Workers team) {
         return new MlpContender("filigree/" + backend.id(), problem, weights, skipping, true,
-            MlpOptions.defaults().backend(backend).workers(team));
+            options(problem, backend, team));
     }
 
     /** A backend that skips nothing. */
     static MlpContender dense(MlpProblem problem, MlpWeights weights, Backend backend, Workers team) {
         return new MlpContender(DENSE, problem, weights, new Skipping.None(), false,
-            MlpOptions.defaults().backend(backend).workers(team));
+            options(problem, backend, team));
+    }
+
+    private static MlpOptions options(MlpProblem problem, Backend backend, Workers team) {
+        return MlpOptions.defaults().backend(backend).workers(team).typicalTokens(problem.tokens());
     }
 
     /** How far the last run is off. */

@@ -41,6 +41,15 @@ class BenchMlpCommandTest {
     }
 
     @Test
+    void manyTokensHaveADensePathOfTheirOwn() {
+        CommandLineRun run = CommandLineRun.of("bench", "mlp", "--hidden", "50", "--intermediate", "80", "--active", "0.25",
+            "--tokens", "40", "--backend", "vector", "--threads", "1", "--rounds", "1");
+        assertThat(run.code()).as(run.out() + run.err()).isZero();
+        assertThat(run.out().lines().filter(line -> line.startsWith("filigree/"))).hasSize(2)
+            .allSatisfy(line -> assertThat(line).endsWith("+ gemm_packed_f32_vector"));
+    }
+
+    @Test
     void everyKindOfMlpIsMeasured() {
         for (MlpProblem.Kind kind : MlpProblem.Kind.values()) {
             CommandLineRun run = CommandLineRun.of("bench", "mlp", "--hidden", "20", "--intermediate", "30", "--active",

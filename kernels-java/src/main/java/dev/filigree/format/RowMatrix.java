@@ -254,6 +254,21 @@ public final class RowMatrix {
             : Bf16.toFloat(block.get(BF16, at + (long) Short.BYTES * col));
     }
 
+    /**
+     * Copies a row, widened to f32.
+     *
+     * @param to as many floats as there are columns, or more
+     * @throws IndexOutOfBoundsException if there is no such row, or too little room
+     */
+    public void copyRow(int row, float[] to) {
+        Objects.checkFromIndexSize(0, cols, to.length);
+        long at = RowFormat.rowAt(block, Objects.checkIndex(row, rows));
+        for (int c = 0; c < cols; c++) {
+            to[c] = dtype == DType.F32 ? block.get(F32, at + (long) Float.BYTES * c)
+                : Bf16.toFloat(block.get(BF16, at + (long) Short.BYTES * c));
+        }
+    }
+
     private void set(int row, int col, float value) {
         long at = RowFormat.rowAt(block, row);
         if (dtype == DType.F32) {
@@ -266,11 +281,12 @@ public final class RowMatrix {
     /** The Euclidean norm of each row, rounded to nearest. */
     public float[] rowNorms() {
         float[] norms = new float[rows];
+        float[] values = new float[cols];
         for (int r = 0; r < rows; r++) {
+            copyRow(r, values);
             double sum = 0;
-            for (int c = 0; c < cols; c++) {
-                double value = get(r, c);
-                sum += value * value;
+            for (float value : values) {
+                sum += (double) value * value;
             }
             norms[r] = (float) Math.sqrt(sum);
         }

@@ -6,6 +6,7 @@ import static dev.filigree.spi.GemmFormat.MICRO_ROWS;
 import static dev.filigree.spi.GemmFormat.PANEL;
 
 import dev.filigree.format.CsrMatrix;
+import dev.filigree.format.RowMatrix;
 import dev.filigree.spi.GemmFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -32,7 +33,7 @@ public final class GemmPacker {
     private GemmPacker() {}
 
     /**
-     * Packs a matrix.
+     * Packs a sparse matrix.
      *
      * @param layout code of the dense operands' layout, as in the header
      * @param activation code of the activation
@@ -43,19 +44,55 @@ public final class GemmPacker {
      */
     public static MemorySegment pack(CsrMatrix a, int layout, int activation, float[] bias, Arena arena,
             Consumer<MemorySegment> beforeFill) {
-        long paddedRows = GemmFormat.paddedRows(a.rows());
-        long blockCount = Math.ceilDiv(a.cols(), MAX_DEPTH);
+        MemorySegment packed = allocate(a, a.rows(), a.cols(), layout, activation, bias, arena, beforeFill);
+        update(a, packed, a.values());
+        return packed;
+    }
+
+    /**
+     * Packs a dense matrix, or its transposed one; bf16 is widened.
+     *
+     * @param transposed whether the rows of {@code a} are the columns of what is packed
+     * @param layout code of the dense operands' layout, as in the header
+     * @param activation code of the activation
+     * @param bias one value a row of what is packed, or null
+     * @param arena owns the result
+     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @throws IllegalArgumentException if the matrix is too large
+     */
+    public static MemorySegment pack(RowMatrix a, boolean transposed, int layout, int activation, float[] bias,
+            Arena arena, Consumer<MemorySegment> beforeFill) {
+        int rows = transposed ? a.cols() : a.rows();
+        int cols = transposed ? a.rows() : a.cols();
+        MemorySegment packed = allocate(a, rows, cols, layout, activation, bias, arena, beforeFill);
+        Places places = Places.of(packed);
+        float[] values = new float[a.cols()];
+        for (int r = 0; r < a.rows(); r++) {
+            a.copyRow(r, values);
+            if (transposed) {
+                places.setColumn(packed, r, values);
+            } else {
+                places.setRow(packed, r, values);
+            }
+        }
+        return packed;
+    }
+
+    private static MemorySegment allocate(Object a, int rows, int cols, int layout, int activation, float[] bias,
+            Arena arena, Consumer<MemorySegment> beforeFill) {
+        long paddedRows = GemmFormat.paddedRows(rows);
+        long blockCount = Math.ceilDiv(cols, MAX_DEPTH);
         // Equal blocks: a short last one would pay for its accumulators' round trip with little work.
-        long blockDepth = blockCount == 0 ? 0 : Math.ceilDiv(a.cols(), blockCount);
-        long chunkRows = Math.max(MICRO_ROWS, a.rows() / MAX_SHARE / MICRO_ROWS * MICRO_ROWS);
+        long blockDepth = blockCount == 0 ? 0 : Math.ceilDiv(cols, blockCount);
+        long chunkRows = Math.max(MICRO_ROWS, rows / MAX_SHARE / MICRO_ROWS * MICRO_ROWS);
         long passRows = Math.min(Math.max(MICRO_ROWS, paddedRows),
             blockCount > 1 ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE);
 
         long biasAt = bias == null ? 0 : align(GemmFormat.HEADER_BYTES);
-        long valuesAt = align(bias == null ? GemmFormat.HEADER_BYTES : biasAt + (long) Float.BYTES * a.rows());
+        long valuesAt = align(bias == null ? GemmFormat.HEADER_BYTES : biasAt + (long) Float.BYTES * rows);
         long bytes;
         try {
-            long values = Math.multiplyExact(paddedRows, (long) Float.BYTES * a.cols());
+            long values = Math.multiplyExact(paddedRows, (long) Float.BYTES * cols);
             bytes = Math.addExact(valuesAt + GemmFormat.TAIL, values);
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(a + " is too large to be packed as a dense matrix", e);
@@ -65,13 +102,13 @@ public final class GemmPacker {
         beforeFill.accept(packed);
         set(packed, GemmFormat.MAGIC, GemmFormat.MAGIC_VALUE);
         set(packed, GemmFormat.BYTES, bytes);
-        set(packed, GemmFormat.ROWS, a.rows());
-        set(packed, GemmFormat.COLS, a.cols());
+        set(packed, GemmFormat.ROWS, rows);
+        set(packed, GemmFormat.COLS, cols);
         set(packed, GemmFormat.BLOCK_DEPTH, blockDepth);
         set(packed, GemmFormat.BLOCK_COUNT, blockCount);
         set(packed, GemmFormat.PASS_ROWS, passRows);
         set(packed, GemmFormat.CHUNK_ROWS, chunkRows);
-        set(packed, GemmFormat.CHUNK_COUNT, Math.ceilDiv(a.rows(), chunkRows));
+        set(packed, GemmFormat.CHUNK_COUNT, Math.ceilDiv(rows, chunkRows));
         set(packed, GemmFormat.SCRATCH_BYTES, oldAt(blockDepth, passRows) + FINISH_ROWS * PANEL * Float.BYTES);
         packed.set(ValueLayout.JAVA_INT, GemmFormat.LAYOUT, layout);
         packed.set(ValueLayout.JAVA_INT, GemmFormat.ACTIVATION, activation);
@@ -80,7 +117,6 @@ public final class GemmPacker {
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
-        update(a, packed, a.values());
         return packed;
     }
 
@@ -91,22 +127,55 @@ public final class GemmPacker {
      * @param values native, one for each stored element of the pattern, in its order
      */
     public static void update(CsrMatrix a, MemorySegment packed, MemorySegment values) {
-        long valuesAt = GemmFormat.field(packed, GemmFormat.VALUES);
-        long paddedRows = GemmFormat.paddedRows(a.rows());
-        int blockDepth = (int) GemmFormat.field(packed, GemmFormat.BLOCK_DEPTH);
+        Places places = Places.of(packed);
         MemorySegment offsets = a.rowOffsets();
         MemorySegment columns = a.columns();
         for (int row = 0; row < a.rows(); row++) {
             long end = offsets.getAtIndex(ValueLayout.JAVA_LONG, row + 1L);
-            long group = row / MICRO_ROWS * MICRO_ROWS;
             for (long p = offsets.getAtIndex(ValueLayout.JAVA_LONG, row); p < end; p++) {
                 int column = columns.getAtIndex(ValueLayout.JAVA_INT, p);
-                int k = column % blockDepth;
-                int first = column - k;
-                long depth = Math.min(blockDepth, a.cols() - first);
-                long index = first * paddedRows + group * depth + (long) k * MICRO_ROWS + (row - group);
-                packed.set(ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * index,
+                packed.set(ValueLayout.JAVA_FLOAT, places.at(row, column),
                     values.getAtIndex(ValueLayout.JAVA_FLOAT, p));
+            }
+        }
+    }
+
+    /** Where a packed matrix has its elements. */
+    private record Places(long valuesAt, long paddedRows, int cols, int blockDepth) {
+
+        static Places of(MemorySegment packed) {
+            return new Places(GemmFormat.field(packed, GemmFormat.VALUES),
+                GemmFormat.paddedRows(GemmFormat.field(packed, GemmFormat.ROWS)),
+                (int) GemmFormat.field(packed, GemmFormat.COLS),
+                (int) GemmFormat.field(packed, GemmFormat.BLOCK_DEPTH));
+        }
+
+        long at(int row, int column) {
+            long group = row / MICRO_ROWS * MICRO_ROWS;
+            int k = column % blockDepth;
+            int first = column - k;
+            long depth = Math.min(blockDepth, cols - first);
+            long index = first * paddedRows + group * depth + (long) k * MICRO_ROWS + (row - group);
+            return valuesAt + Float.BYTES * index;
+        }
+
+        void setRow(MemorySegment packed, int row, float[] values) {
+            for (int first = 0; first < cols; first += blockDepth) {
+                long at = at(row, first);
+                int end = Math.min(cols, first + blockDepth);
+                for (int c = first; c < end; c++, at += (long) Float.BYTES * MICRO_ROWS) {
+                    packed.set(ValueLayout.JAVA_FLOAT, at, values[c]);
+                }
+            }
+        }
+
+        void setColumn(MemorySegment packed, int column, float[] values) {
+            for (int first = 0; first < values.length; first += MICRO_ROWS) {
+                long at = at(first, column);
+                int end = Math.min(values.length, first + MICRO_ROWS);
+                for (int r = first; r < end; r++, at += Float.BYTES) {
+                    packed.set(ValueLayout.JAVA_FLOAT, at, values[r]);
+                }
             }
         }
     }

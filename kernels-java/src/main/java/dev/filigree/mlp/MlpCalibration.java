@@ -47,7 +47,8 @@ public final class MlpCalibration {
 
     private MlpCalibration(MlpWeights weights, DenseMatrix tokens, MlpOptions options, Arena arena) {
         this.weights = weights;
-        this.options = options;
+        // Each threshold is tried by a plan of its own, for which packing would cost more than it saves.
+        this.options = options.typicalTokens(1);
         this.tokens = tokens;
         dense = DenseMatrix.allocate(arena, DType.F32, tokens.rows(), weights.hidden());
         output = DenseMatrix.allocate(arena, DType.F32, tokens.rows(), weights.hidden());

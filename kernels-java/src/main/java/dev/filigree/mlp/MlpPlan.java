@@ -26,9 +26,14 @@ import java.util.Objects;
  * widened, and all sums are f32. Tokens run in groups of 16, which read the rows that any of them needs once. A list of
  * all neurons is the dense product, by the same kernels and with the same bits; so are thresholds of 0.
  *
+ * <p>A plan for {@linkplain MlpOptions#typicalTokens 32 tokens or more} holds its matrices as dense ones, too, in f32
+ * and 4 bytes an element, unless one has an infinity or a NaN. A run of 32 tokens or more then multiplies all rows of
+ * a matrix where the groups need most of them. What a token skips still adds nothing to it; but a product with all rows
+ * adds up in the order of its columns, so that its bits are not those of a run of fewer tokens.
+ *
  * <p>The result has the same bits on every host backend and for every team size. Immutable and thread-safe: runs may
  * overlap, and share the worker team as {@link dev.filigree.Workers} says. Warm runs allocate nothing. The plan uses
- * the weights' own memory and keeps no copy. {@link #close()} gives back what runs have left.
+ * the weights' own memory and, but for the dense ones, keeps no copy. {@link #close()} gives back what runs have left.
  */
 public final class MlpPlan implements AutoCloseable {
 
@@ -80,10 +85,23 @@ public final class MlpPlan implements AutoCloseable {
         weights.gate().ifPresent(matrix -> collapsePages(matrix, selection));
         collapsePages(weights.up(), selection);
         collapsePages(weights.down(), selection);
-        PlanExplanation explanation = explain(weights, skipping, selection);
-        Telemetry.endPlan(event, OPERATION, explanation.kernel(), weights.toString(), weights.bytes());
+        DenseMlp dense = dense(weights, options, selection.provider());
+        PlanExplanation explanation = explain(weights, skipping, dense, selection);
+        Telemetry.endPlan(event, OPERATION, explanation.kernel(), weights.toString(), explanation.packedBytes());
         return new MlpPlan(weights, skipping,
-            new MlpRunner(selection.kernel(), weights, skipping, options.workers()), explanation);
+            new MlpRunner(selection.kernel(), weights, skipping, options.workers(), dense), explanation);
+    }
+
+    /** Null where nobody asks for it, nothing multiplies it, or it would not give the same result. */
+    private static DenseMlp dense(MlpWeights weights, MlpOptions options, KernelProvider provider) {
+        if (options.typicalTokens() < DenseMlp.LEAST_TOKENS || provider.gemmF32().isEmpty() || !DenseMlp.isFinite(weights)) {
+            return null;
+        }
+        return DenseMlp.pack(weights, provider.gemmF32().get(), options.workers(), memory -> {
+            if (memory.byteSize() >= HUGE_PAGE_BYTES) {
+                provider.adviseHugePages(memory);
+            }
+        });
     }
 
     static void collapsePages(RowMatrix matrix, Backends.Selection<MlpKernel> selection) {
@@ -92,11 +110,18 @@ public final class MlpPlan implements AutoCloseable {
         }
     }
 
-    private static PlanExplanation explain(
-            MlpWeights weights, Skipping skipping, Backends.Selection<MlpKernel> selection) {
+    private static PlanExplanation explain(MlpWeights weights, Skipping skipping, DenseMlp dense,
+            Backends.Selection<MlpKernel> selection) {
         int matrices = weights.gate().isPresent() ? 3 : 2;
-        return new PlanExplanation(OPERATION, selection.provider().backend(),
-            String.join(" + ", selection.kernel().ids()), weights + ", skipping " + skipping, weights.bytes(),
+        String kernel = String.join(" + ", selection.kernel().ids());
+        String format = weights + ", skipping " + skipping;
+        long bytes = weights.bytes();
+        if (dense != null) {
+            kernel += " + " + dense.kernel().id();
+            format += "; " + DenseMlp.describe();
+            bytes += dense.bytes();
+        }
+        return new PlanExplanation(OPERATION, selection.provider().backend(), kernel, format, bytes,
             RowFormat.SCRATCH_BYTES, 2.0 * matrices * weights.hidden() * weights.intermediate(),
             2.0 * Float.BYTES * weights.hidden(), selection.passedOver());
     }
@@ -106,7 +131,7 @@ public final class MlpPlan implements AutoCloseable {
      *
      * @param x f32 in host memory, tokens x hidden
      * @param y f32 in host memory, tokens x hidden; must not overlap x
-     * @return how many rows of the down projection were read, summed over groups of 16 tokens
+     * @return how many rows of the down projection were multiplied, summed over groups of 16 tokens
      * @throws IllegalArgumentException if an operand has the wrong shape, type or memory, is confined to another
      *     thread, or the output is read-only or overlaps the input; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
@@ -126,7 +151,7 @@ public final class MlpPlan implements AutoCloseable {
      * @param x f32 in host memory, tokens x hidden
      * @param active the neurons of each token; nobody may change it meanwhile
      * @param y f32 in host memory, tokens x hidden; must not overlap x
-     * @return how many rows of the down projection were read, summed over groups of 16 tokens
+     * @return how many rows of the down projection were multiplied, summed over groups of 16 tokens
      * @throws IllegalArgumentException as for {@link #run(DenseMatrix, DenseMatrix)}, or if the set is of other units or
      *     for another number of tokens
      * @throws UnsupportedOperationException if gate and up have a row for each input

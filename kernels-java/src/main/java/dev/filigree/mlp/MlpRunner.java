@@ -15,7 +15,8 @@ import java.lang.ref.Reference;
 
 /**
  * Runs an MLP, up to 16 tokens at a time: which neurons, their values, then what they add up to. Between the two,
- * neurons that add nothing are dropped. Owns copies of the biases.
+ * neurons that add nothing are dropped. More tokens go through dense products where the plan has these and the tokens
+ * need most of the rows. Owns copies of the biases.
  */
 final class MlpRunner implements AutoCloseable {
 
@@ -26,6 +27,8 @@ final class MlpRunner implements AutoCloseable {
     private final MlpKernel kernel;
     private final MlpWeights weights;
     private final Workers workers;
+    /** Null where the plan has none. */
+    private final DenseMlp dense;
     private final Arena arena = Arena.ofShared();
     private final Factor gate;
     private final Factor up;
@@ -39,10 +42,12 @@ final class MlpRunner implements AutoCloseable {
     private final float[] norms;
     private final Pool<Call> calls = new Pool<>();
 
-    MlpRunner(MlpKernel kernel, MlpWeights weights, Skipping skipping, Workers workers) {
+    /** Takes ownership of the dense form, which may be null. */
+    MlpRunner(MlpKernel kernel, MlpWeights weights, Skipping skipping, Workers workers, DenseMlp dense) {
         this.kernel = kernel;
         this.weights = weights;
         this.workers = workers;
+        this.dense = dense;
         int code = weights.activation().code();
         boolean gated = weights.gate().isPresent();
         gate = gated ? factor(weights.gate().get().block(), weights.gateBias(), code) : null;
@@ -86,8 +91,11 @@ final class MlpRunner implements AutoCloseable {
         Call call = idle == null ? new Call() : idle;
         try {
             long rows = 0;
-            for (int token = 0; token < x.rows(); token += RowFormat.TOKENS) {
-                rows += call.run(x, active, token, Math.min(RowFormat.TOKENS, x.rows() - token), y);
+            int tokens;
+            for (int token = 0; token < x.rows(); token += tokens) {
+                boolean many = dense != null && x.rows() - token >= DenseMlp.LEAST_TOKENS;
+                tokens = Math.min(many ? DenseMlp.TOKENS : RowFormat.TOKENS, x.rows() - token);
+                rows += many ? call.runMany(x, active, token, tokens, y) : call.run(x, active, token, tokens, y);
             }
             return rows;
         } finally {
@@ -99,6 +107,9 @@ final class MlpRunner implements AutoCloseable {
     @Override
     public void close() {
         calls.drain();
+        if (dense != null) {
+            dense.close();
+        }
         arena.close();
     }
 
@@ -116,6 +127,8 @@ final class MlpRunner implements AutoCloseable {
         private final MemorySegment masks;
         private final MemorySegment out;
         private final long outStride;
+        /** Made when it is first needed. */
+        private DenseMlp.Batch batch;
 
         Call() {
             int listed = Math.max(weights.hidden(), weights.intermediate());
@@ -139,9 +152,15 @@ final class MlpRunner implements AutoCloseable {
             if (inputMajor) {
                 count = inputMajor(x, token, tokens);
             } else {
-                RowProducts.pack(x.data(), token * x.rowStride(), x.rowStride(), tokens, up.matrix(), in);
+                pack(x, token, tokens);
                 count = active != null ? listed(active, token, tokens) : gateFirst ? gateFirst(tokens) : all(tokens);
             }
+            down(count, token, tokens, y);
+            return count;
+        }
+
+        /** What the neurons that are listed add up to. */
+        private void down(int count, int token, int tokens, DenseMatrix y) {
             products.axpy(down, null, list, tokens == 1 ? MemorySegment.NULL : masks, count, h, hStride, tokens, out,
                 outStride);
             long bytes = (long) Float.BYTES * y.cols();
@@ -149,7 +168,92 @@ final class MlpRunner implements AutoCloseable {
                 MemorySegment.copy(out, Float.BYTES * t * outStride, y.data(),
                     Float.BYTES * (token + t) * y.rowStride(), bytes);
             }
-            return count;
+        }
+
+        /** Multiplies all rows of a matrix where the tokens need most, else those that each 16 tokens need. */
+        long runMany(DenseMatrix x, ActiveSet active, int token, int tokens, DenseMatrix y) {
+            if (!needMost(x, active, token, tokens)) {
+                long rows = 0;
+                for (int t = 0; t < tokens; t += RowFormat.TOKENS) {
+                    rows += run(x, active, token + t, Math.min(RowFormat.TOKENS, tokens - t), y);
+                }
+                return rows;
+            }
+            if (batch == null) {
+                batch = dense.new Batch();
+            }
+            boolean chooses = gateFirst && active == null && !inputMajor;
+            batch.load(x, token, tokens, inputThreshold);
+            batch.first();
+            if (chooses) {
+                long rows = batch.settle(false, null, token, threshold, norms);
+                if (!DenseMlp.coversMost(rows, tokens, weights.intermediate())) {
+                    return fromBatch(x, true, token, tokens, y);
+                }
+            }
+            if (gate != null) {
+                batch.second();
+            }
+            boolean byRule = active == null && !chooses;
+            long rows =
+                batch.settle(gate != null, active, token, byRule ? threshold : 0, byRule ? norms : null);
+            if (!DenseMlp.coversMost(rows, tokens, weights.intermediate())) {
+                return fromBatch(x, false, token, tokens, y);
+            }
+            batch.down(y, token);
+            return (long) DenseMlp.groups(tokens) * weights.intermediate();
+        }
+
+        /** Whether the first products need most rows: of neurons that are listed, or of inputs that count. */
+        private boolean needMost(DenseMatrix x, ActiveSet active, int token, int tokens) {
+            if (active == null && !inputMajor) {
+                return true;
+            }
+            int units = inputMajor ? weights.hidden() : weights.intermediate();
+            long rows = 0;
+            for (int first = token; first < token + tokens; first += RowFormat.TOKENS) {
+                for (int unit = 0; unit < units; unit++) {
+                    boolean isNeeded = inputMajor ? counts(x, first, Math.min(first + RowFormat.TOKENS, token + tokens), unit)
+                        : active.mask(first / RowFormat.TOKENS, unit) != 0;
+                    rows += isNeeded ? 1 : 0;
+                }
+            }
+            return DenseMlp.coversMost(rows, tokens, units);
+        }
+
+        private boolean counts(DenseMatrix x, int begin, int end, int input) {
+            for (int t = begin; t < end; t++) {
+                float value = x.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, Float.BYTES * (t * x.rowStride() + input));
+                if (value != 0 && !(Math.abs(value) < inputThreshold)) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        /** Goes on with the rows that each 16 tokens need, from gates or from values. */
+        private long fromBatch(DenseMatrix x, boolean fromGates, int token, int tokens, DenseMatrix y) {
+            long rows = 0;
+            DenseMatrix values = batch.values();
+            for (int first = 0; first < tokens; first += RowFormat.TOKENS) {
+                int size = Math.min(RowFormat.TOKENS, tokens - first);
+                for (int t = 0; t < size; t++) {
+                    MemorySegment.copy(values.data(), Float.BYTES * (first + t) * values.rowStride(), h,
+                        Float.BYTES * t * hStride, (long) Float.BYTES * values.cols());
+                }
+                int count = keep(false, weights.intermediate(), size, 0, null);
+                if (fromGates) {
+                    pack(x, token + first, size);
+                    count = multiplyUp(count, size);
+                }
+                down(count, token + first, size, y);
+                rows += count;
+            }
+            return rows;
+        }
+
+        private void pack(DenseMatrix x, int token, int tokens) {
+            RowProducts.pack(x.data(), token * x.rowStride(), x.rowStride(), tokens, up.matrix(), in);
         }
 
         private int listed(ActiveSet active, int token, int tokens) {
@@ -181,7 +285,11 @@ final class MlpRunner implements AutoCloseable {
 
         private int gateFirst(int tokens) {
             products.dot(gate, null, MemorySegment.NULL, weights.intermediate(), in, tokens, h, hStride);
-            int count = keep(false, weights.intermediate(), tokens, threshold, norms);
+            return multiplyUp(keep(false, weights.intermediate(), tokens, threshold, norms), tokens);
+        }
+
+        /** Multiplies the gates of listed neurons by the up projection. */
+        private int multiplyUp(int count, int tokens) {
             products.dot(null, up, list, count, in, tokens, h, hStride);
             return keep(true, count, tokens, 0, null);
         }
@@ -241,6 +349,9 @@ final class MlpRunner implements AutoCloseable {
         @Override
         public void close() {
             memory.close();
+            if (batch != null) {
+                batch.close();
+            }
         }
     }
 }

@@ -37,6 +37,9 @@ class MlpAllocationTest {
                     assertNothingAllocated(
                         dense.with(MlpCase.set(new SplittableRandom(1), 60, tokens, 0.5)), backend, team);
                 }
+                for (float threshold : new float[] {0, 4}) {
+                    assertNothingAllocated(MlpCase.plain(weights, new Skipping.Gate(threshold), 40).typical(), backend, team);
+                }
                 assertNothingAllocated(MlpCase.plain(
                     weights(Order.INPUT_MAJOR, dtype), new Skipping.Input(0.3f, 0.1f), 2), backend, team);
             }

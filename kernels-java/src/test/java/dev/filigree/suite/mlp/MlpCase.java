@@ -20,19 +20,20 @@ import java.util.SplittableRandom;
  * @param skipping the plan's rule
  * @param active listed neurons, or null for those that the rule leaves
  * @param tokens how many
+ * @param typicalTokens what the plan is told of them
  * @param place where x and y live
  * @param inputPadding floats between the rows of x
  * @param outputPadding floats between the rows of y
  */
 public record MlpCase(long seed, MlpWeights weights, Skipping skipping, ActiveSet active, int tokens,
-        Dense.Place place, int inputPadding, int outputPadding) {
+        int typicalTokens, Dense.Place place, int inputPadding, int outputPadding) {
 
     /** Around lines of 16 and 32, strips of 64, and half vectors. */
     private static final int[] WIDTHS = {1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 48, 64, 65, 100, 130, 200, 320};
     /** Around blocks of 16 and groups of 4. */
     private static final int[] NEURONS = {1, 3, 4, 5, 15, 16, 17, 40, 63, 64, 100, 129, 300};
-    /** Every tile of tokens, groups of 16 and what they leave. */
-    private static final int[] TOKENS = {0, 1, 1, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 33};
+    /** Every tile of tokens, groups of 16 and what they leave, panels of 64 and products of 256. */
+    private static final int[] TOKENS = {0, 1, 1, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 33, 70, 270};
 
     private enum Rule {
         NONE, LIST, GATE, NEURON, INPUT
@@ -59,7 +60,7 @@ public record MlpCase(long seed, MlpWeights weights, Skipping skipping, ActiveSe
             random.nextBoolean() ? Dense.values(random, hidden) : null);
         Dense.Place[] places = Dense.Place.values();
         MlpCase open = new MlpCase(seed, weights, new Skipping.None(), null, tokens,
-            places[random.nextInt(places.length)], random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
+            random.nextInt(4) == 0 ? 1 : Math.max(1, tokens), places[random.nextInt(places.length)], random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0,
             random.nextInt(4) == 0 ? random.nextInt(1, 40) : 0);
         double share = random.nextDouble();
         return switch (rule) {
@@ -106,17 +107,22 @@ public record MlpCase(long seed, MlpWeights weights, Skipping skipping, ActiveSe
 
     /** A plain case: packed operands in an automatic arena. */
     public static MlpCase plain(MlpWeights weights, Skipping skipping, int tokens) {
-        return new MlpCase(0, weights, skipping, null, tokens, Dense.Place.AUTO, 0, 0);
+        return new MlpCase(0, weights, skipping, null, tokens, 1, Dense.Place.AUTO, 0, 0);
     }
 
     /** The same case with another rule. */
     public MlpCase with(Skipping newSkipping) {
-        return new MlpCase(seed, weights, newSkipping, active, tokens, place, inputPadding, outputPadding);
+        return new MlpCase(seed, weights, newSkipping, active, tokens, typicalTokens, place, inputPadding, outputPadding);
     }
 
     /** The same case with listed neurons. */
     public MlpCase with(ActiveSet newActive) {
-        return new MlpCase(seed, weights, skipping, newActive, tokens, place, inputPadding, outputPadding);
+        return new MlpCase(seed, weights, skipping, newActive, tokens, typicalTokens, place, inputPadding, outputPadding);
+    }
+
+    /** The same case with a plan for as many tokens as it has. */
+    public MlpCase typical() {
+        return new MlpCase(seed, weights, skipping, active, tokens, tokens, place, inputPadding, outputPadding);
     }
 
     /** The tokens: the same numbers on every call. */
@@ -141,7 +147,7 @@ public record MlpCase(long seed, MlpWeights weights, Skipping skipping, ActiveSe
 
     @Override
     public String toString() {
-        return String.format(Locale.ROOT, "seed %d: %s, %s, %s, %d tokens, %s, row padding %d and %d", seed, weights,
-            skipping, active == null ? "no list" : active, tokens, place, inputPadding, outputPadding);
+        return String.format(Locale.ROOT, "seed %d: %s, %s, %s, %d tokens of about %d, %s, row padding %d and %d", seed, weights,
+            skipping, active == null ? "no list" : active, tokens, typicalTokens, place, inputPadding, outputPadding);
     }
 }

@@ -137,6 +137,13 @@ class MlpContractTest {
     }
 
     @Test
+    void typicalTokensAreAtLeastOne() {
+        assertThatThrownBy(() -> MlpOptions.defaults().typicalTokens(0)).isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("typicalTokens = 0 is less than 1");
+        assertThat(MlpOptions.defaults().typicalTokens(128).toString()).contains("about 128 tokens");
+    }
+
+    @Test
     void aPlanSaysWhatItDoes() {
         assertThat(plan.explain().operation()).isEqualTo("mlp");
         assertThat(plan.explain().kernel()).contains("mlp_dot_f32_").contains("mlp_axpy_f32_");

@@ -18,6 +18,7 @@ import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import dev.filigree.suite.Seeds;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
@@ -135,11 +136,64 @@ class MlpCorrectnessTest {
     @Test
     void aListOfEveryNeuronEqualsDense() {
         for (Activation activation : Activation.values()) {
-            for (int tokens : new int[] {1, 3, 20}) {
+            for (int tokens : new int[] {1, 3, 20, 37}) {
                 MlpCase dense = MlpCase.plain(
                     weights(8, 65, 77, true, activation, DType.F32), new Skipping.None(), tokens);
-                assertEqual(dense, dense.with(MlpCase.set(new SplittableRandom(1), 77, tokens, 1)));
+                ActiveSet every = MlpCase.set(new SplittableRandom(1), 77, tokens, 1);
+                assertEqual(dense, dense.with(every));
+                assertEqual(dense.typical(), dense.typical().with(every));
             }
+        }
+    }
+
+    /** How much the tokens of a group need decides; the bits are those of every backend and team either way. */
+    @ParameterizedTest
+    @EnumSource(DType.class)
+    void manyTokensMultiplyAllRowsWhereTheyNeedMost(DType dtype) {
+        int tokens = 40;
+        int groups = 3;
+        for (boolean gated : new boolean[] {false, true}) {
+            MlpCase dense =
+                MlpCase.plain(weights(2, 90, 150, gated, Activation.SILU, dtype), new Skipping.None(), tokens).typical();
+            assertThat(assertSameBitsAndRows(dense)).isEqualTo(groups * 150);
+            // Of 16 tokens, one or another needs 1 - 0.85^16 = 93 %, and 1 - 0.97^16 = 39 %; the last group has 8.
+            SplittableRandom random = new SplittableRandom(3);
+            assertThat(assertSameBitsAndRows(dense.with(MlpCase.set(random, 150, tokens, 0.15))))
+                .isEqualTo(groups * 150);
+            assertThat(assertSameBitsAndRows(dense.with(MlpCase.set(random, 150, tokens, 0.03)))).isBetween(90L, 200L);
+            for (double share : new double[] {0.3, 0.995}) {
+                boolean most = share < 0.5;
+                MlpCase byGate = dense.with(new Skipping.Gate(MlpReference.gateThreshold(dense, share)));
+                MlpCase byNeuron = dense.with(new Skipping.Neuron(MlpReference.neuronThreshold(dense, share)));
+                for (MlpCase test : List.of(byGate, byNeuron)) {
+                    long rows = assertSameBitsAndRows(test);
+                    assertThat(rows).as(test.toString()).isBetween(most ? groups * 150L : 10, most ? groups * 150L : 200);
+                }
+            }
+            MlpCase byInput = MlpCase.plain(MlpCase.weights(new SplittableRandom(4), 90, 150, gated, Order.INPUT_MAJOR,
+                Activation.RELU, dtype), new Skipping.None(), tokens).typical();
+            assertThat(assertSameBitsAndRows(byInput)).isEqualTo(groups * 150);
+            float most = MlpReference.inputThreshold(byInput, 0.5);
+            assertThat(assertSameBitsAndRows(byInput.with(new Skipping.Input(most, 0)))).isEqualTo(groups * 150);
+            MlpCase fewNeurons = byInput.with(new Skipping.Input(most, 0));
+            assertThat(assertSameBitsAndRows(fewNeurons.with(
+                new Skipping.Input(most, MlpReference.hiddenThreshold(fewNeurons, 0.99))))).isLessThan(250);
+            float few = MlpReference.inputThreshold(byInput, 0.98);
+            assertSameBitsAndRows(byInput.with(new Skipping.Input(few, 0)));
+        }
+    }
+
+    /** Rows that a run multiplied, after its result was checked on every backend. */
+    private static long assertSameBitsAndRows(MlpCase test) {
+        try (Workers team = Workers.of(3); MlpPlan plan = MlpRun.plan(test, Backend.SCALAR, team)) {
+            assertSameBits(test, team);
+            assertThat(plan.explain().kernel()).contains("gemm_packed_f32_scalar");
+            assertThat(plan.explain().toString()).contains("runs of 32 tokens or more multiply all rows, packed in f32, where", "55 %");
+            assertThat(plan.explain().packedBytes())
+                .isGreaterThan(test.weights().bytes() + 4L * 2 * test.weights().hidden() * test.weights().intermediate());
+            DenseMatrix x = test.input(Arena.ofAuto());
+            DenseMatrix y = test.output(Arena.ofAuto());
+            return test.active() == null ? plan.run(x, y) : plan.run(x, test.active(), y);
         }
     }
 
@@ -187,7 +241,7 @@ class MlpCorrectnessTest {
         }
         MlpWeights weights = MlpWeights.plain(RowMatrix.of(DenseMatrix.of(up, neurons, hidden), dtype),
             RowMatrix.of(DenseMatrix.of(down, neurons, hidden), dtype), Activation.GELU_TANH, Order.NEURON_MAJOR);
-        for (int tokens : new int[] {1, 2, 16}) {
+        for (int tokens : new int[] {1, 2, 16, 33}) {
             ActiveSet set = new ActiveSet(neurons, tokens);
             for (int t = 0; t < tokens; t++) {
                 for (int i = 1; i < neurons; i += 2 + 2 * (t % 3)) {
@@ -195,7 +249,7 @@ class MlpCorrectnessTest {
                 }
             }
             try (Workers one = Workers.of(1)) {
-                MlpCase test = MlpCase.plain(weights, new Skipping.None(), tokens).with(set);
+                MlpCase test = MlpCase.plain(weights, new Skipping.None(), tokens).with(set).typical();
                 for (Backend backend : HostBackends.available()) {
                     DenseMatrix output = MlpRun.run(test, backend, one, Arena.ofAuto());
                     assertThat(new MlpReference(test, test.input(Arena.ofAuto())).mismatch(output)).isEmpty();

@@ -22,7 +22,8 @@ public final class MlpRun {
 
     /** A plan for a case. */
     public static MlpPlan plan(MlpCase test, Backend backend, Workers workers) {
-        return Mlp.plan(test.weights(), test.skipping(), MlpOptions.defaults().backend(backend).workers(workers));
+        return Mlp.plan(test.weights(), test.skipping(), MlpOptions.defaults().backend(backend)
+            .workers(workers).typicalTokens(Math.max(1, test.typicalTokens())));
     }
 
     /** Runs a case through a plan that was made for it. */
