@@ -211,26 +211,42 @@ int64_t sets_of(int64_t bytes) { return std::clamp<int64_t>(kSetBytes / std::max
 
 /* ---- bf16, token-major, few tokens ------------------------------------------------------------------------ */
 
-void bench_bf16(int64_t rows, int64_t cols, double sparsity, int64_t n, Output &output, double copy_gbps,
-                cudaStream_t stream) {
-    Random random(static_cast<uint64_t>(1000 * sparsity) + static_cast<uint64_t>(n));
+/* A matrix that several products take: it is large, and packing it takes a while. */
+struct Weights {
     Sparse m;
-    m.rows = rows, m.cols = cols;
-    m.values.resize(static_cast<size_t>(rows * cols)), m.stored.resize(m.values.size());
-    std::vector<uint16_t> dense(m.values.size()), x(static_cast<size_t>(n * cols));
-    for (size_t i = 0; i < dense.size(); ++i) {
-        m.stored[i] = !random.chance(sparsity);
-        m.values[i] = to_bf16(static_cast<float>(2 * random.uniform() - 1));
-        dense[i] = m.stored[i] ? m.values[i] : uint16_t{0};
-    }
-    for (uint16_t &v : x) v = to_bf16(static_cast<float>(2 * random.uniform() - 1));
-    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {});
+    std::vector<uint16_t> dense;
+    PackedBitmap packed[2]; /* by their form */
 
-    const int64_t sets = sets_of(packed.header.bytes), dense_sets = sets_of(2 * rows * cols);
-    const int64_t most = std::max(sets, dense_sets);
-    Sets a(packed.header.bytes, most), w(2 * rows * cols, dense_sets), b(2 * n * cols, most), c(2 * n * rows, most);
-    a.fill(packed.bytes.data(), packed.bytes.size(), most);
-    w.fill(dense.data(), 2 * dense.size(), dense_sets);
+    Weights(int64_t rows, int64_t cols, double sparsity) {
+        Random random(static_cast<uint64_t>(1000 * sparsity));
+        m.rows = rows, m.cols = cols;
+        m.values.resize(static_cast<size_t>(rows * cols)), m.stored.resize(m.values.size()), dense.resize(m.values.size());
+        for (size_t i = 0; i < dense.size(); ++i) {
+            m.stored[i] = !random.chance(sparsity);
+            m.values[i] = to_bf16(static_cast<float>(2 * random.uniform() - 1));
+            dense[i] = m.stored[i] ? m.values[i] : uint16_t{0};
+        }
+        for (const int64_t form : {FILIGREE_CUDA_BITMAP_ELEMENTS, FILIGREE_CUDA_BITMAP_PAIRS})
+            packed[form] = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {}, form);
+    }
+};
+
+void bench_bf16(const Weights &weights, double sparsity, int64_t n, Output &output, double copy_gbps, cudaStream_t stream) {
+    const int64_t rows = weights.m.rows, cols = weights.m.cols;
+    Random random(static_cast<uint64_t>(n));
+    std::vector<uint16_t> x(static_cast<size_t>(n * cols));
+    for (uint16_t &v : x) v = to_bf16(static_cast<float>(2 * random.uniform() - 1));
+    const auto &dense = weights.dense;
+
+    /* Each contender rotates its own matrix; operands are as many as the one with the smallest needs. */
+    int64_t sets[3] = {sets_of(weights.packed[0].header.bytes), sets_of(weights.packed[1].header.bytes),
+                       sets_of(2 * rows * cols)};
+    const int64_t most = *std::max_element(sets, sets + 3);
+    Sets elements(weights.packed[0].header.bytes, sets[0]), pairs(weights.packed[1].header.bytes, sets[1]);
+    Sets w(2 * rows * cols, sets[2]), b(2 * n * cols, most), c(2 * n * rows, most);
+    elements.fill(weights.packed[0].bytes.data(), weights.packed[0].bytes.size(), sets[0]);
+    pairs.fill(weights.packed[1].bytes.data(), weights.packed[1].bytes.size(), sets[1]);
+    w.fill(dense.data(), 2 * dense.size(), sets[2]);
     b.fill(x.data(), 2 * x.size(), most);
 
     const auto error = [&] {
@@ -246,32 +262,36 @@ void bench_bf16(int64_t rows, int64_t cols, double sparsity, int64_t n, Output &
         }
         return errors.relative();
     };
+    const auto ours = [&](int form, const char *name, const Sets &a) {
+        return Contender{name, form == FILIGREE_CUDA_BITMAP_PAIRS ? "spmm_bitmap_bf16_cuda, pairs" : "spmm_bitmap_bf16_cuda, elements",
+                         [&, form](int64_t set) {
+                             return filigree_cuda_spmm_bitmap_bf16(&weights.packed[form].header, a.at<void>(set % sets[form]),
+                                                                   b.at<uint16_t>(set), cols, c.at<uint16_t>(set), rows, n, 1,
+                                                                   0, stream) == FILIGREE_CUDA_OK;
+                         },
+                         error, ""};
+    };
     std::string reason;
     const std::unique_ptr<Peer> peer =
         open_cublas_dense(rows, cols, n, w.at<void>(0), b.at<void>(0), c.at<void>(0), stream, &reason);
     std::vector<Contender> contenders{
-        {"filigree/cuda", "spmm_bitmap_bf16_cuda",
-         [&](int64_t set) {
-             return filigree_cuda_spmm_bitmap_bf16(&packed.header, a.at<void>(set), b.at<uint16_t>(set), cols,
-                                                   c.at<uint16_t>(set), rows, n, 1, 0, stream) == FILIGREE_CUDA_OK;
-         },
-         error, ""},
+        ours(FILIGREE_CUDA_BITMAP_ELEMENTS, "filigree/cuda", elements),
+        ours(FILIGREE_CUDA_BITMAP_PAIRS, "filigree/cuda", pairs),
         {"cublas-dense", peer ? peer->description() : "",
-         [&](int64_t set) {
-             return peer->run(w.at<void>(set % dense_sets), b.at<void>(set), c.at<void>(set), stream);
-         },
-         error, peer ? "" : reason}};
+         [&](int64_t set) { return peer->run(w.at<void>(set % sets[2]), b.at<void>(set), c.at<void>(set), stream); }, error,
+         peer ? "" : reason}};
     const std::vector<Result> results = race(contenders, most, stream);
+    const int64_t least = std::min(weights.packed[0].header.bytes, weights.packed[1].header.bytes);
     char what[96], json[256];
     std::snprintf(what, sizeof what, "bf16 %lld x %lld, %.0f %%, n %lld", (long long)rows, (long long)cols, 100 * sparsity,
                   (long long)n);
     std::snprintf(json, sizeof json,
                   "{\"dtype\": \"bf16\", \"rows\": %lld, \"cols\": %lld, \"sparsity\": %.4f, \"nnz\": %lld, \"n\": %lld, "
                   "\"layout\": \"token-major\", \"packed_bytes\": %lld}",
-                  (long long)rows, (long long)cols, sparsity, (long long)packed.header.nnz, (long long)n,
-                  (long long)packed.header.bytes);
-    output.print(what, json, results, 2.0 * static_cast<double>(packed.header.nnz * n),
-                 static_cast<double>(packed.header.bytes + 2 * n * (rows + cols)), copy_gbps);
+                  (long long)rows, (long long)cols, sparsity, (long long)weights.packed[0].header.nnz, (long long)n,
+                  (long long)least);
+    output.print(what, json, results, 2.0 * static_cast<double>(weights.packed[0].header.nnz * n),
+                 static_cast<double>(least + 2 * n * (rows + cols)), copy_gbps);
 }
 
 /* ---- f32, feature-major ----------------------------------------------------------------------------------- */
@@ -438,8 +458,10 @@ int main(int argc, char **argv) {
                   device.name, device.capability, runtime, driver, copy_gbps, tflops);
     output.line(line);
 
-    for (const double sparsity : {0.5, 0.7, 0.9})
-        for (const int64_t n : {1, 8, 16, 64}) bench_bf16(14336, 4096, sparsity, n, output, copy_gbps, stream);
+    for (const double sparsity : {0.5, 0.7, 0.8, 0.9}) {
+        const Weights weights(14336, 4096, sparsity);
+        for (const int64_t n : {1, 8, 16, 64}) bench_bf16(weights, sparsity, n, output, copy_gbps, stream);
+    }
     const int64_t shapes[][2] = {{512, 512}, {2048, 512}, {512, 2048}, {4096, 4096}};
     for (const auto &shape : shapes) {
         for (const double sparsity : {0.7, 0.9, 0.98}) {

@@ -23,7 +23,7 @@ extern "C" {
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number.
  */
-#define FILIGREE_CUDA_ABI_VERSION 2
+#define FILIGREE_CUDA_ABI_VERSION 3
 
 enum {
     FILIGREE_CUDA_OK = 0,
@@ -82,19 +82,28 @@ FILIGREE_CUDA_API int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed 
                                                      int64_t b_stride, float *c, int64_t c_stride, int64_t n,
                                                      float alpha, float beta, void *stream);
 
+/* What a tile stores. */
+enum { FILIGREE_CUDA_BITMAP_ELEMENTS = 0, FILIGREE_CUDA_BITMAP_PAIRS = 1 };
+
 /*
  * The header of a packed sparse matrix A (rows x cols, bf16) for products with few columns; offsets are bytes from the
  * header's own address, and every table starts at a multiple of 64.
  *
  * Tiles. A is cut into strips of 16 rows and each of these into tile_count tiles of 64 columns, padded with zeros that
  * are not stored. Tile t of strip s begins 16 * tile_starts[s * tile_count + t] bytes after `tiles`; the next begins
- * where it ends. A tile is 32 words of masks, then its nonzeros in bf16, then zeros up to a multiple of 16 bytes.
+ * where it ends. A tile is masks, then what is stored, then zeros up to a multiple of 16 bytes. It is what the lanes of a
+ * warp hold of operand A in four mma.m16n8k16; the multiplications take columns in an order in which a lane needs 16 that
+ * follow each other.
  *
- * Masks. A tile has 16 squares of 8 x 8, number 4 * j + r being what register r of operand A holds in the j-th
- * mma.m16n8k16 of the tile. Bit 8 * i + 2 * q + e of square (j, r) stands for row 8 * (r % 2) + i and column
- * 16 * q + 4 * j + 2 * (r / 2) + e of the tile: the multiplication takes columns in an order in which a lane needs 16
- * that follow each other. The low word of the square is word 8 * j + r of the masks, the high word 8 * j + 4 + r.
- * The nonzeros lie square by square, bit by bit.
+ * FILIGREE_CUDA_BITMAP_ELEMENTS: 32 words of masks, then the nonzeros in bf16. A tile has 16 squares of 8 x 8, number
+ * 4 * j + r being what register r of operand A holds in the j-th multiplication. Bit 8 * i + 2 * q + e of square (j, r)
+ * stands for row 8 * (r % 2) + i and column 16 * q + 4 * j + 2 * (r / 2) + e of the tile. The low word of the square is
+ * word 8 * j + r of the masks, the high word 8 * j + 4 + r. The nonzeros lie square by square, bit by bit.
+ *
+ * FILIGREE_CUDA_BITMAP_PAIRS, for matrices so sparse that unpacking would take longer than reading: 32 masks of 16 bits,
+ * one a lane, then pairs of elements of which at least one is stored. Bit 4 * j + r of lane 4 * i + q stands for row
+ * 8 * (r % 2) + i and the two columns from 16 * q + 4 * j + 2 * (r / 2) on. A pair is two bf16, in the order of their
+ * columns; 0x8000 stands for one that is not stored, and a stored zero is 0. The pairs lie lane by lane, bit by bit.
  */
 typedef struct filigree_cuda_bitmap_packed {
     int64_t magic; /* FILIGREE_CUDA_BITMAP_MAGIC */
@@ -109,6 +118,7 @@ typedef struct filigree_cuda_bitmap_packed {
     int64_t bias;        /* float[rows], or offset 0: none */
     int64_t tile_starts; /* uint32[strip_count * tile_count + 1] */
     int64_t tiles;
+    int64_t form;        /* FILIGREE_CUDA_BITMAP_ELEMENTS or FILIGREE_CUDA_BITMAP_PAIRS */
 } filigree_cuda_bitmap_packed;
 
 #define FILIGREE_CUDA_BITMAP_MAGIC 0x3170616d62676c66LL /* "flgbmap1" in little-endian memory */

@@ -15,11 +15,6 @@ FILIGREE_MATH uint16_t to_bf16(float x) {
     return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-/* Not zero when one of the two is an infinity or a NaN: its exponent, all ones, carries over. */
-FILIGREE_MATH uint32_t infinite_or_nan(uint32_t two) {
-    return ((two & 0x7f807f80u) + 0x00800080u) & 0x80008000u;
-}
-
 } // namespace filigree::cuda
 
 #endif

@@ -12,28 +12,34 @@ constexpr int64_t kMostTokens = 64;
 bool is_possible(const filigree_cuda_bitmap_packed &h) {
     return h.magic == FILIGREE_CUDA_BITMAP_MAGIC && h.rows >= 0 && h.cols >= 0 &&
            h.strip_count == divide_up(h.rows, kRows) && h.tile_count == divide_up(h.cols, kCols) &&
-           (h.layout == FILIGREE_FEATURE_MAJOR || h.layout == FILIGREE_TOKEN_MAJOR);
+           (h.layout == FILIGREE_FEATURE_MAJOR || h.layout == FILIGREE_TOKEN_MAJOR) &&
+           (h.form == FILIGREE_CUDA_BITMAP_ELEMENTS || h.form == FILIGREE_CUDA_BITMAP_PAIRS);
 }
 
 template <class T> const T *table(const void *packed, int64_t offset) {
     return reinterpret_cast<const T *>(static_cast<const char *>(packed) + offset);
 }
 
-template <int kGroups> cudaError_t launch_groups(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
+template <int kGroups, class Form> cudaError_t launch_groups(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
     const dim3 grid(static_cast<unsigned>(strips), static_cast<unsigned>(divide_up(task.tokens, 8 * kGroups)));
-    return launch(spmm_bitmap_bf16<kGroups>, task, grid, kThreads, shared_bytes(8 * kGroups), stream);
+    return launch(spmm_bitmap_bf16<kGroups, Form>, task, grid, kThreads, shared_bytes(8 * kGroups), stream);
 }
 
 /* Up to 64 tokens at a time; each further group of as many unpacks A again. */
-cudaError_t multiply(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
-    if (task.tokens <= 8) return launch_groups<1>(task, strips, stream);
-    if (task.tokens <= 16) return launch_groups<2>(task, strips, stream);
-    if (task.tokens <= 32) return launch_groups<4>(task, strips, stream);
-    return launch_groups<8>(task, strips, stream);
+template <class Form> cudaError_t multiply(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
+    if (task.tokens <= 8) return launch_groups<1, Form>(task, strips, stream);
+    if (task.tokens <= 16) return launch_groups<2, Form>(task, strips, stream);
+    if (task.tokens <= 32) return launch_groups<4, Form>(task, strips, stream);
+    return launch_groups<8, Form>(task, strips, stream);
 }
 
-cudaError_t turn_and_multiply(BitmapTask task, const uint16_t *b, int64_t b_stride, int64_t strips,
-                              cudaStream_t stream) {
+cudaError_t multiply(const filigree_cuda_bitmap_packed &h, const BitmapTask &task, cudaStream_t stream) {
+    return h.form == FILIGREE_CUDA_BITMAP_PAIRS ? multiply<Pairs>(task, h.strip_count, stream)
+                                                : multiply<Elements>(task, h.strip_count, stream);
+}
+
+cudaError_t turn_and_multiply(const filigree_cuda_bitmap_packed &h, BitmapTask task, const uint16_t *b,
+                              int64_t b_stride, cudaStream_t stream) {
     constexpr int kSide = 32;
     StreamMemory x(stream);
     const int64_t stride = divide_up(task.cols, 8) * 8;
@@ -46,7 +52,7 @@ cudaError_t turn_and_multiply(BitmapTask task, const uint16_t *b, int64_t b_stri
         if (error != cudaSuccess) return error;
     }
     task.x = x.as<uint16_t>(), task.x_stride = stride, task.x_aligned = true;
-    return multiply(task, strips, stream);
+    return multiply(h, task, stream);
 }
 
 } // namespace
@@ -79,6 +85,5 @@ int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header
     task.bias = h.bias == 0 ? nullptr : bitmap::table<float>(a, h.bias);
     task.alpha = alpha, task.beta = beta, task.activation = h.activation;
     const auto to = static_cast<cudaStream_t>(stream);
-    return finish(by_feature ? bitmap::turn_and_multiply(task, b, b_stride, h.strip_count, to)
-                             : bitmap::multiply(task, h.strip_count, to));
+    return finish(by_feature ? bitmap::turn_and_multiply(h, task, b, b_stride, to) : bitmap::multiply(h, task, to));
 }

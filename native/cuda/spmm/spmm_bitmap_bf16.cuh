@@ -7,15 +7,21 @@
  *                   their order. X is read as it lies: 16 consecutive columns of a token are what a lane needs in a tile.
  * spmm_turn_bf16    X of feature-major products.
  *
- * A tile's nonzeros begin after those before them: the lanes of a warp count the bits of a mask word each and add up;
- * a lane then counts the bits before its own two in one word.
+ * Elements: a tile's nonzeros begin after those before them: the lanes of a warp count the bits of a mask word each and
+ * add up; a lane then counts the bits before its own two in one word. Pairs: a lane has the bits of its own 16 registers,
+ * and their pairs lie one after the other.
  *
- * Roofline: (2 * nnz + rows * cols / 8) bytes of A, of which H200's memory delivers 4.3 TB/s: 1.78, 2.8 and 6.2 times as
- * fast as dense at 50, 70 and 90 %. Some 12 instructions a lane for 2 elements of a square let a multiprocessor unpack
- * about 21 elements a clock, 2.3 times as many as a dense kernel is fed from memory: from 65 % on that is the limit.
+ * Roofline on an H200, whose memory delivers 4.3 TB/s, for 14336 x 4096 (27 us dense):
+ *                  bytes an element   from memory   ten instructions an element's square, five a pair's
+ *   50 %, elements 1.125              15.4 us       10 us
+ *   70 %, elements 0.725               9.9 us       10 us
+ *   90 %, elements 0.325               4.4 us       10 us: not the memory's limit, so
+ *   90 %, pairs    0.443               6.0 us        6 us
+ * The instructions are lanes' for the 64 elements of a register, four warps' of them a clock and multiprocessor at
+ * 1.75 GHz; the launch, the first tiles and the last come on top, some 2 us.
  *
- * An infinity or a NaN in X would meet zeros that are not stored. Lanes look for them on the way, and a block that found
- * one computes its results again, element by element.
+ * An infinity or a NaN in X meets zeros that are not stored, which makes every sum of its token one: a sum that is not
+ * finite is taken again, nonzero by nonzero.
  */
 #ifndef FILIGREE_CUDA_SPMM_BITMAP_BF16_CUH
 #define FILIGREE_CUDA_SPMM_BITMAP_BF16_CUH
@@ -32,8 +38,12 @@ constexpr int kSteps = kCols / 16;
 constexpr int kRegisters = 4;
 constexpr int kSquares = kSteps * kRegisters;
 constexpr int kWords = 2 * kSquares;
+/* Masks of elements, and of pairs of them. */
 constexpr int kMaskBytes = kWords * 4;
+constexpr int kPairMaskBytes = kWarp * 2;
 constexpr int kMostTileBytes = kMaskBytes + kRows * kCols * 2;
+/* Stands in a pair for an element that is not stored: a zero that none that is stored has. */
+constexpr uint32_t kAbsent = 0x8000u;
 
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
@@ -75,7 +85,7 @@ struct TurnTask {
 __host__ __device__ constexpr size_t shared_bytes(int tokens) {
     const size_t sums = sizeof(float) * kWarps * kRows * static_cast<size_t>(tokens);
     const size_t ring = kWarps * kWarpBytes;
-    return (sums > ring ? sums : ring) + sizeof(int);
+    return sums > ring ? sums : ring;
 }
 
 /* ---- addresses -------------------------------------------------------------------------------------------- */
@@ -93,16 +103,20 @@ __device__ constexpr int column_of(int step, int r, int bit) {
 class Ring {
 public:
     __device__ Ring(const BitmapTask &t, unsigned char *memory, int64_t first, int64_t end, int lane)
-        : starts_(t.tile_starts), tiles_(t.tiles), memory_(memory), next_(first), end_(end), lane_(lane) {}
+        : starts_(t.tile_starts), tiles_(t.tiles), memory_(memory), next_(first), end_(end), lane_(lane), held_(first) {
+        hold(first);
+        begin_ = start_of(first);
+    }
 
     /* Submits the next tile; an empty group when there is none, so that groups count tiles. */
     __device__ void submit() {
         if (next_ < end_) {
-            const int64_t begin = __ldg(starts_ + next_);
-            const int chunks = static_cast<int>(__ldg(starts_ + next_ + 1) - begin);
+            const uint32_t end = start_of(next_ + 1);
+            const int chunks = static_cast<int>(end - begin_);
             unsigned char *const to = memory_ + submitted_ * kStageBytes;
             for (int chunk = lane_; chunk < chunks; chunk += kWarp)
-                copy_async(to + 16 * chunk, tiles_ + 16 * (begin + chunk));
+                copy_async(to + 16 * chunk, tiles_ + 16 * (int64_t{begin_} + chunk));
+            begin_ = end;
             ++next_;
         }
         commit_copies();
@@ -120,11 +134,25 @@ public:
     }
 
 private:
+    /* The lanes have the starts of the tiles from here on: a tile does not wait for where it begins. */
+    __device__ void hold(int64_t tile) {
+        held_ = tile;
+        start_ = __ldg(starts_ + (tile + lane_ < end_ ? tile + lane_ : end_));
+    }
+
+    /* Where a tile begins, or the last ends; asked by the whole warp, of one after the other. */
+    __device__ uint32_t start_of(int64_t tile) {
+        if (tile >= held_ + kWarp) hold(tile);
+        return __shfl_sync(kWholeWarp, start_, static_cast<int>(tile - held_));
+    }
+
     const uint32_t *starts_;
     const unsigned char *tiles_;
     unsigned char *memory_;
     int64_t next_, end_;
     int lane_;
+    int64_t held_;
+    uint32_t start_ = 0, begin_ = 0;
     int submitted_ = 0, taken_ = 0;
 };
 
@@ -155,6 +183,11 @@ __device__ inline Columns load_columns(const BitmapTask &t, int64_t token, int64
 
 /* ---- operand A -------------------------------------------------------------------------------------------- */
 
+/* Adds an element's product with its operand. */
+__device__ inline void add_exactly(const BitmapTask &t, float &sum, uint32_t value, int64_t col, int64_t token) {
+    sum = __builtin_fmaf(from_bf16(static_cast<uint16_t>(value)), from_bf16(t.x[token * t.x_stride + col]), sum);
+}
+
 /*
  * Says where the nonzeros of each mask word begin, in `begins`, which lies as the masks do. Taking a tile is a barrier:
  * nobody reads what the tile before left there any more.
@@ -166,13 +199,107 @@ __device__ inline void count_nonzeros(const unsigned char *tile, int *begins, in
     __syncwarp();
 }
 
-/* A lane's two elements of a square, the first in the low half, from the half of the mask where their bits are. */
+/*
+ * A lane's two elements of a square, the first in the low half, from the half of the mask where their bits are. Of the
+ * next two values the bytes are 10 and 54, and 32 are zeros: the two bits choose one of four permutations of them.
+ */
 __device__ inline uint32_t unpack(const uint16_t *values, uint32_t mask, int begin, int shift) {
     const uint32_t two = mask >> shift & 3u;
     const uint16_t *const from = values + begin + __popc(mask & ((1u << shift) - 1u));
     const uint32_t first = from[0], second = from[1];
-    return two == 3u ? first | second << 16 : two == 1u ? first : two == 2u ? first << 16 : 0u;
+    return __byte_perm(first, second, __byte_perm(0x32103232u, 0x54101032u, 0x10u + 0x22u * two));
 }
+
+/* What a lane needs of a tile of elements. */
+class Elements {
+public:
+    __device__ Elements(const unsigned char *tile, int *begins, int lane)
+        : masks_(reinterpret_cast<const uint4 *>(tile) + lane / 16), begins_(reinterpret_cast<const uint4 *>(begins) + lane / 16),
+          values_(reinterpret_cast<const uint16_t *>(tile + kMaskBytes)), shift_(lane % 16 * 2) {
+        count_nonzeros(tile, begins, lane);
+    }
+
+    /* The lane's registers of operand A in a step; steps come one after the other. */
+    __device__ void registers(int step, uint32_t (&a)[kRegisters]) {
+        const uint4 m = masks_[2 * step], b = begins_[2 * step];
+        a[0] = unpack(values_, m.x, static_cast<int>(b.x), shift_);
+        a[1] = unpack(values_, m.y, static_cast<int>(b.y), shift_);
+        a[2] = unpack(values_, m.z, static_cast<int>(b.z), shift_);
+        a[3] = unpack(values_, m.w, static_cast<int>(b.w), shift_);
+    }
+
+    /* Of one row and one token, nonzero by nonzero. */
+    __device__ static float exact_sum(const BitmapTask &t, const unsigned char *tile, int64_t first_col, int row,
+                                      int64_t token, float sum) {
+        const auto *const masks = reinterpret_cast<const uint32_t *>(tile);
+        const auto *values = reinterpret_cast<const uint16_t *>(tile + kMaskBytes);
+#pragma unroll 1
+        for (int w = 0; w < kWords; ++w) {
+            const uint32_t mask = masks[word_place(w)];
+            const int step = w / 2 / kRegisters, r = w / 2 % kRegisters;
+#pragma unroll 1
+            for (int bit = 0; bit < 32; ++bit) {
+                const bool stored = (mask >> bit & 1u) != 0;
+                if (stored && 8 * (r % 2) + 4 * (w % 2) + bit / 8 == row)
+                    add_exactly(t, sum, *values, first_col + column_of(step, r, bit), token);
+                if (stored) ++values;
+            }
+        }
+        return sum;
+    }
+
+private:
+    const uint4 *masks_, *begins_; /* of the half of each square where the lane's bits are */
+    const uint16_t *values_;
+    int shift_;
+};
+
+/* What a lane needs of a tile of pairs. */
+class Pairs {
+public:
+    __device__ Pairs(const unsigned char *tile, int *, int lane)
+        : mask_(reinterpret_cast<const uint16_t *>(tile)[lane]),
+          next_(reinterpret_cast<const uint32_t *>(tile + kPairMaskBytes)) {
+        const int count = __popc(mask_);
+        next_ += warp_sums(count) - count;
+    }
+
+    __device__ void registers(int step, uint32_t (&a)[kRegisters]) {
+#pragma unroll
+        for (int r = 0; r < kRegisters; ++r) {
+            const bool stored = (mask_ >> (kRegisters * step + r) & 1u) != 0;
+            a[r] = stored ? *next_ : 0u;
+            if (stored) ++next_;
+        }
+    }
+
+    /* Of one row and one token, nonzero by nonzero. */
+    __device__ static float exact_sum(const BitmapTask &t, const unsigned char *tile, int64_t first_col, int row,
+                                      int64_t token, float sum) {
+        const auto *const masks = reinterpret_cast<const uint16_t *>(tile);
+        const auto *pairs = reinterpret_cast<const uint32_t *>(tile + kPairMaskBytes);
+#pragma unroll 1
+        for (int lane = 0; lane < kWarp; ++lane) {
+            const uint32_t mask = masks[lane];
+#pragma unroll 1
+            for (int bit = 0; bit < kSteps * kRegisters; ++bit) {
+                if ((mask >> bit & 1u) == 0) continue;
+                const int step = bit / kRegisters, r = bit % kRegisters;
+                const int64_t col = first_col + column_of(step, r, 2 * lane);
+                if (8 * (r % 2) + lane / 4 == row) {
+                    if ((*pairs & 0xffffu) != kAbsent) add_exactly(t, sum, *pairs & 0xffffu, col, token);
+                    if (*pairs >> 16 != kAbsent) add_exactly(t, sum, *pairs >> 16, col + 1, token);
+                }
+                ++pairs;
+            }
+        }
+        return sum;
+    }
+
+private:
+    uint32_t mask_;
+    const uint32_t *next_;
+};
 
 /* ---- the end ---------------------------------------------------------------------------------------------- */
 
@@ -184,41 +311,26 @@ __device__ inline void write(const BitmapTask &t, int64_t row, int64_t token, fl
     *to = to_bf16(activate(t.activation, y));
 }
 
-/* One element, nonzero by nonzero. */
-__device__ inline float exact_sum(const BitmapTask &t, int64_t strip, int row, int64_t token) {
+__device__ inline bool is_finite(float x) { return (math_detail::bits(x) & 0x7f800000u) != 0x7f800000u; }
+
+template <class Form> __device__ inline float exact_sum(const BitmapTask &t, int64_t strip, int row, int64_t token) {
     float sum = 0.0f;
+#pragma unroll 1
     for (int64_t tile = 0; tile < t.tile_count; ++tile) {
         const unsigned char *const at = t.tiles + 16 * static_cast<int64_t>(t.tile_starts[strip * t.tile_count + tile]);
-        const auto *const masks = reinterpret_cast<const uint32_t *>(at);
-        const auto *values = reinterpret_cast<const uint16_t *>(at + kMaskBytes);
-#pragma unroll 1
-        for (int w = 0; w < kWords; ++w) {
-            const uint32_t mask = masks[word_place(w)];
-            const int step = w / 2 / kRegisters, r = w / 2 % kRegisters;
-#pragma unroll 1
-            for (int bit = 0; bit < 32; ++bit) {
-                const bool stored = (mask >> bit & 1u) != 0;
-                if (stored && 8 * (r % 2) + 4 * (w % 2) + bit / 8 == row) {
-                    const int64_t col = tile * kCols + column_of(step, r, bit);
-                    sum = __builtin_fmaf(from_bf16(*values), from_bf16(t.x[token * t.x_stride + col]), sum);
-                }
-                if (stored) ++values;
-            }
-        }
+        sum = Form::exact_sum(t, at, tile * kCols, row, token, sum);
     }
     return sum;
 }
 
 /* Grid: strips along x, kGroups groups of 8 tokens along y. */
-template <int kGroups> __global__ void __launch_bounds__(kThreads) spmm_bitmap_bf16(const BitmapTask t) {
+template <int kGroups, class Form> __global__ void __launch_bounds__(kThreads) spmm_bitmap_bf16(const BitmapTask t) {
     constexpr int kTokens = 8 * kGroups;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int64_t strip = blockIdx.x;
     const int64_t first_token = static_cast<int64_t>(blockIdx.y) * kTokens;
     auto *const memory = static_cast<unsigned char *>(shared_memory());
-    int *const spoiled = reinterpret_cast<int *>(memory + shared_bytes(kTokens) - sizeof(int));
-    if (threadIdx.x == 0) *spoiled = 0;
 
     unsigned char *const mine = memory + warp * kWarpBytes;
     int *const begins = reinterpret_cast<int *>(mine + kStages * kStageBytes);
@@ -226,37 +338,24 @@ template <int kGroups> __global__ void __launch_bounds__(kThreads) spmm_bitmap_b
     Ring ring(t, mine, strip * t.tile_count + first, strip * t.tile_count + end, lane);
     for (int stage = 0; stage < kStages - 1; ++stage) ring.submit();
 
-    const int half = lane / 16;      /* of a square's mask: the lane's bits are 2 * lane and the next */
-    const int shift = lane % 16 * 2; /* in that half */
-    uint32_t odd = 0;
     float sums[kGroups][4] = {};
     for (int64_t tile = first; tile < end; ++tile) {
         Columns columns[kGroups];
 #pragma unroll
         for (int group = 0; group < kGroups; ++group)
             columns[group] = load_columns(t, first_token + 8 * group + lane / 4, tile * kCols + lane % 4 * 16);
-        const unsigned char *const at = ring.take();
-        count_nonzeros(at, begins, lane);
-        const auto *const values = reinterpret_cast<const uint16_t *>(at + kMaskBytes);
+        Form form(ring.take(), begins, lane);
 #pragma unroll
         for (int step = 0; step < kSteps; ++step) {
-            const uint4 m = reinterpret_cast<const uint4 *>(at)[2 * step + half];
-            const uint4 b = reinterpret_cast<const uint4 *>(begins)[2 * step + half];
-            const uint32_t a[kRegisters] = {unpack(values, m.x, static_cast<int>(b.x), shift),
-                                            unpack(values, m.y, static_cast<int>(b.y), shift),
-                                            unpack(values, m.z, static_cast<int>(b.z), shift),
-                                            unpack(values, m.w, static_cast<int>(b.w), shift)};
+            uint32_t a[kRegisters];
+            form.registers(step, a);
 #pragma unroll
-            for (int group = 0; group < kGroups; ++group) {
-                const uint32_t b0 = columns[group].x[2 * step], b1 = columns[group].x[2 * step + 1];
-                odd |= infinite_or_nan(b0) | infinite_or_nan(b1);
-                mma_m16n8k16(sums[group], a, b0, b1);
-            }
+            for (int group = 0; group < kGroups; ++group)
+                mma_m16n8k16(sums[group], a, columns[group].x[2 * step], columns[group].x[2 * step + 1]);
         }
     }
     wait_for_copies<0>();
     __syncthreads(); /* sums take the place of the rings */
-    if (odd != 0) *spoiled = 1;
     auto *const all = reinterpret_cast<float *>(memory);
 #pragma unroll
     for (int group = 0; group < kGroups; ++group)
@@ -271,12 +370,9 @@ template <int kGroups> __global__ void __launch_bounds__(kThreads) spmm_bitmap_b
         const int row = t.row_step == 1 ? i % kRows : i / kTokens, token = t.row_step == 1 ? i / kRows : i % kTokens;
         if (strip * kRows + row >= t.rows || first_token + token >= t.tokens) continue;
         float sum = 0.0f;
-        if (*spoiled != 0) {
-            sum = exact_sum(t, strip, row, first_token + token);
-        } else {
 #pragma unroll
-            for (int w = 0; w < kWarps; ++w) sum = sum + all[(w * kRows + row) * kTokens + token];
-        }
+        for (int w = 0; w < kWarps; ++w) sum = sum + all[(w * kRows + row) * kTokens + token];
+        if (!is_finite(sum)) sum = exact_sum<Form>(t, strip, row, first_token + token);
         write(t, strip * kRows + row, first_token + token, sum);
     }
 }

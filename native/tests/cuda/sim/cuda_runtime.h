@@ -105,6 +105,13 @@ template <class T> T __shfl_up_sync(unsigned, T value, int step) {
 
 template <class T> T __ldg(const T *from) { return *from; }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+/* Four bytes of the eight of b and a, by a digit for each; digits above 7, which repeat signs, are not used. */
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+    const uint64_t bytes = uint64_t{b} << 32 | a;
+    unsigned out = 0;
+    for (int i = 0; i < 4; ++i) out |= static_cast<unsigned>(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+    return out;
+}
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 
 /* ---- the runtime ----------------------------------------------------------------------------------------- */
