@@ -323,8 +323,11 @@ template <class Form> __device__ inline float exact_sum(const BitmapTask &t, int
     return sum;
 }
 
+/* Blocks that a multiprocessor should hold: as many as shared memory allows, or registers for what lanes have of X. */
+constexpr int blocks(int groups) { return groups <= 2 ? 6 : groups == 4 ? 4 : 3; }
+
 /* Grid: strips along x, kGroups groups of 8 tokens along y. */
-template <int kGroups, class Form> __global__ void __launch_bounds__(kThreads) spmm_bitmap_bf16(const BitmapTask t) {
+template <int kGroups, class Form> __global__ void __launch_bounds__(kThreads, blocks(kGroups)) spmm_bitmap_bf16(const BitmapTask t) {
     constexpr int kTokens = 8 * kGroups;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int warp = static_cast<int>(threadIdx.x) / kWarp;

@@ -1,7 +1,11 @@
 package dev.filigree.spmm;
 
+import static dev.filigree.spi.BitmapFormat.ABSENT;
 import static dev.filigree.spi.BitmapFormat.ALIGNMENT;
+import static dev.filigree.spi.BitmapFormat.LANES;
 import static dev.filigree.spi.BitmapFormat.MASK_BYTES;
+import static dev.filigree.spi.BitmapFormat.PAIRS;
+import static dev.filigree.spi.BitmapFormat.PAIR_MASK_BYTES;
 import static dev.filigree.spi.BitmapFormat.SQUARES;
 import static dev.filigree.spi.BitmapFormat.STRIP_ROWS;
 import static dev.filigree.spi.BitmapFormat.TILE_ALIGNMENT;
@@ -16,6 +20,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
@@ -25,18 +30,31 @@ import java.util.function.Consumer;
 final class BitmapPacker {
 
     private static final long MOST_UNITS = 0xffff_ffffL;
+    /**
+     * What a device reads in the time that it takes to unpack a tile element by element: ten instructions for 64 of them,
+     * four at a time on each of 132 multiprocessors at 1.75 GHz, beside a memory of 4.3 TB/s. Pairs take half of them.
+     */
+    private static final long BYTES_READ_WHILE_UNPACKING = 750;
 
     private final CsrMatrix a;
     private final long strips;
     private final long tiles;
+    private final int form;
+    private final long units;
     /** Of each row of the strip at hand, the first entry that is not packed yet, and the row's end. */
     private final long[] next = new long[STRIP_ROWS];
     private final long[] ends = new long[STRIP_ROWS];
 
-    private BitmapPacker(CsrMatrix a) {
+    private BitmapPacker(CsrMatrix a, OptionalInt givenForm) {
         this.a = a;
         strips = Math.ceilDiv(a.rows(), STRIP_ROWS);
         tiles = Math.ceilDiv(a.cols(), TILE_COLS);
+        long[] unitsByForm = countUnits();
+        long elements = Math.max(unitsByForm[BitmapFormat.ELEMENTS] * TILE_ALIGNMENT,
+            strips * tiles * BYTES_READ_WHILE_UNPACKING);
+        form = givenForm.orElse(
+            unitsByForm[PAIRS] * TILE_ALIGNMENT < elements ? PAIRS : BitmapFormat.ELEMENTS);
+        units = unitsByForm[form];
     }
 
     /**
@@ -50,7 +68,12 @@ final class BitmapPacker {
      */
     static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
             Consumer<MemorySegment> beforeFill) {
-        return new BitmapPacker(a).write(layout, activation, bias, arena, beforeFill);
+        return new BitmapPacker(a, OptionalInt.empty()).write(layout, activation, bias, arena, beforeFill);
+    }
+
+    /** In a given form, for tests. */
+    static MemorySegment pack(CsrMatrix a, int form, Layout layout, int activation, float[] bias, Arena arena) {
+        return new BitmapPacker(a, OptionalInt.of(form)).write(layout, activation, bias, arena, memory -> {});
     }
 
     private MemorySegment write(Layout layout, int activation, float[] bias, Arena arena,
@@ -58,7 +81,6 @@ final class BitmapPacker {
         long biasAt = align(BitmapFormat.HEADER_BYTES);
         long startsAt = align(biasAt + (bias == null ? 0 : (long) Float.BYTES * a.rows()));
         long tilesAt = align(startsAt + Integer.BYTES * (strips * tiles + 1));
-        long units = countUnits();
         if (units > MOST_UNITS) {
             throw new IllegalArgumentException(a + " takes " + units * TILE_ALIGNMENT + " bytes in bf16 tiles, more than "
                 + MOST_UNITS * TILE_ALIGNMENT);
@@ -78,6 +100,7 @@ final class BitmapPacker {
         set(packed, BitmapFormat.BIAS, bias == null ? 0 : biasAt);
         set(packed, BitmapFormat.TILE_STARTS, startsAt);
         set(packed, BitmapFormat.TILES, tilesAt);
+        set(packed, BitmapFormat.FORM, form);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
@@ -93,27 +116,35 @@ final class BitmapPacker {
         packed.set(ValueLayout.JAVA_LONG, field, value);
     }
 
-    /** What a tile with so many nonzeros takes, in units of its alignment. */
-    private static long units(int nonzeros) {
-        return Math.ceilDiv(MASK_BYTES + Short.BYTES * nonzeros, TILE_ALIGNMENT);
+    /** What so many bytes take, in units of a tile's alignment. */
+    private static long units(int bytes) {
+        return Math.ceilDiv(bytes, TILE_ALIGNMENT);
     }
 
-    private long countUnits() {
-        long units = 0;
-        int[] counts = new int[(int) tiles];
+    /** What all tiles take, by form. */
+    private long[] countUnits() {
+        long[] all = new long[2];
+        int[] elements = new int[(int) tiles];
+        int[] pairs = new int[(int) tiles];
         for (long strip = 0; strip < strips; strip++) {
-            Arrays.fill(counts, 0);
+            Arrays.fill(elements, 0);
+            Arrays.fill(pairs, 0);
             enter(strip);
             for (int row = 0; row < STRIP_ROWS; row++) {
+                int lastPair = -1;
                 for (long p = next[row]; p < ends[row]; p++) {
-                    counts[column(p) / TILE_COLS]++;
+                    int column = column(p);
+                    elements[column / TILE_COLS]++;
+                    pairs[column / TILE_COLS] += column / 2 == lastPair ? 0 : 1;
+                    lastPair = column / 2;
                 }
             }
-            for (int count : counts) {
-                units += units(count);
+            for (int tile = 0; tile < tiles; tile++) {
+                all[BitmapFormat.ELEMENTS] += units(MASK_BYTES + Short.BYTES * elements[tile]);
+                all[PAIRS] += units(PAIR_MASK_BYTES + Integer.BYTES * pairs[tile]);
             }
         }
-        return units;
+        return all;
     }
 
     private int column(long entry) {
@@ -130,38 +161,75 @@ final class BitmapPacker {
     }
 
     private void writeTiles(MemorySegment packed, long startsAt, long tilesAt) {
-        short[] placed = new short[TILE_ELEMENTS];
-        short[] values = new short[TILE_ELEMENTS];
-        long[] masks = new long[SQUARES];
+        Tile tile = new Tile();
         long at = tilesAt;
         long startAt = startsAt;
         for (long strip = 0; strip < strips; strip++) {
             enter(strip);
-            for (long tile = 0; tile < tiles; tile++) {
+            for (long t = 0; t < tiles; t++) {
                 packed.set(ValueLayout.JAVA_INT, startAt, (int) ((at - tilesAt) / TILE_ALIGNMENT));
                 startAt += Integer.BYTES;
-                gather(tile, masks, placed);
-                int count = 0;
-                for (int square = 0; square < SQUARES; square++) {
-                    long mask = masks[square];
-                    long maskAt = at + BitmapFormat.maskAt(square);
-                    packed.set(ValueLayout.JAVA_INT, maskAt, (int) mask);
-                    packed.set(ValueLayout.JAVA_INT, maskAt + TILE_ALIGNMENT, (int) (mask >>> Integer.SIZE));
-                    for (; mask != 0; mask &= mask - 1) {
-                        values[count++] = placed[square * Long.SIZE + Long.numberOfTrailingZeros(mask)];
-                    }
-                }
-                MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_SHORT, at + MASK_BYTES, count);
-                at += units(count) * TILE_ALIGNMENT;
+                gather(t, tile);
+                at += TILE_ALIGNMENT * units(form == PAIRS ? tile.writePairs(packed, at) : tile.writeElements(packed, at));
             }
         }
         packed.set(ValueLayout.JAVA_INT, startAt, (int) ((at - tilesAt) / TILE_ALIGNMENT));
     }
 
+    /** A tile's stored elements, each at its place. */
+    private static final class Tile {
+        final long[] masks = new long[SQUARES];
+        final short[] placed = new short[TILE_ELEMENTS];
+        private final short[] values = new short[TILE_ELEMENTS];
+
+        /** Returns the bytes that it took. */
+        int writeElements(MemorySegment packed, long at) {
+            int count = 0;
+            for (int square = 0; square < SQUARES; square++) {
+                long mask = masks[square];
+                long maskAt = at + BitmapFormat.maskAt(square);
+                packed.set(ValueLayout.JAVA_INT, maskAt, (int) mask);
+                packed.set(ValueLayout.JAVA_INT, maskAt + TILE_ALIGNMENT, (int) (mask >>> Integer.SIZE));
+                for (; mask != 0; mask &= mask - 1) {
+                    values[count++] = placed[square * Long.SIZE + Long.numberOfTrailingZeros(mask)];
+                }
+            }
+            return writeValues(packed, at, MASK_BYTES, count);
+        }
+
+        int writePairs(MemorySegment packed, long at) {
+            int count = 0;
+            for (int lane = 0; lane < LANES; lane++) {
+                int laneMask = 0;
+                for (int square = 0; square < SQUARES; square++) {
+                    long two = masks[square] >>> 2 * lane & 3;
+                    if (two != 0) {
+                        laneMask |= 1 << square;
+                        int place = square * Long.SIZE + 2 * lane;
+                        values[count++] = (two & 1) == 0 ? ABSENT : stored(placed[place]);
+                        values[count++] = (two & 2) == 0 ? ABSENT : stored(placed[place + 1]);
+                    }
+                }
+                packed.set(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane, (short) laneMask);
+            }
+            return writeValues(packed, at, PAIR_MASK_BYTES, count);
+        }
+
+        private int writeValues(MemorySegment packed, long at, int maskBytes, int count) {
+            MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_SHORT, at + maskBytes, count);
+            return maskBytes + Short.BYTES * count;
+        }
+    }
+
+    /** A stored element of a pair: a zero loses its sign, which would make it absent. */
+    private static short stored(short value) {
+        return value == ABSENT ? 0 : value;
+    }
+
     /** Takes a tile's entries off the rows at hand and puts them in their places. */
-    private void gather(long tile, long[] masks, short[] placed) {
-        Arrays.fill(masks, 0);
-        long first = tile * TILE_COLS;
+    private void gather(long number, Tile tile) {
+        Arrays.fill(tile.masks, 0);
+        long first = number * TILE_COLS;
         for (int row = 0; row < STRIP_ROWS; row++) {
             long p = next[row];
             for (; p < ends[row]; p++) {
@@ -170,8 +238,8 @@ final class BitmapPacker {
                     break;
                 }
                 int place = BitmapFormat.place(row, (int) col);
-                masks[place / Long.SIZE] |= 1L << place;
-                placed[place] = Bf16.fromFloat(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
+                tile.masks[place / Long.SIZE] |= 1L << place;
+                tile.placed[place] = Bf16.fromFloat(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
             }
             next[row] = p;
         }
@@ -185,18 +253,19 @@ final class BitmapPacker {
     static void update(MemorySegment packed, MemorySegment values) {
         long strips = BitmapFormat.field(packed, BitmapFormat.STRIP_COUNT);
         long tiles = BitmapFormat.field(packed, BitmapFormat.TILE_COUNT);
-        long[] masks = new long[SQUARES];
-        int[] before = new int[SQUARES];
+        boolean pairs = BitmapFormat.field(packed, BitmapFormat.FORM) == PAIRS;
+        long[] at = new long[TILE_ELEMENTS];
         long[] next = new long[STRIP_ROWS];
         long end = 0;
         for (long strip = 0; strip < strips; strip++) {
             // A row's entries follow those of all rows before it.
             long[] lengths = new long[STRIP_ROWS];
             for (long tile = 0; tile < tiles; tile++) {
-                readMasks(packed, BitmapFormat.tileAt(packed, strip, tile), masks, before);
-                for (int place = 0; place < TILE_ELEMENTS; place++) {
-                    lengths[place / Long.SIZE % 2 * 8 + place % Long.SIZE / 8] +=
-                        masks[place / Long.SIZE] >>> place & 1;
+                locate(packed, BitmapFormat.tileAt(packed, strip, tile), pairs, at);
+                for (int row = 0; row < STRIP_ROWS; row++) {
+                    for (int col = 0; col < TILE_COLS; col++) {
+                        lengths[row] += at[BitmapFormat.place(row, col)] == 0 ? 0 : 1;
+                    }
                 }
             }
             for (int row = 0; row < STRIP_ROWS; row++) {
@@ -204,16 +273,14 @@ final class BitmapPacker {
                 end += lengths[row];
             }
             for (long tile = 0; tile < tiles; tile++) {
-                long tileAt = BitmapFormat.tileAt(packed, strip, tile);
-                readMasks(packed, tileAt, masks, before);
+                locate(packed, BitmapFormat.tileAt(packed, strip, tile), pairs, at);
                 for (int row = 0; row < STRIP_ROWS; row++) {
                     for (int col = 0; col < TILE_COLS; col++) {
-                        int place = BitmapFormat.place(row, col);
-                        long mask = masks[place / Long.SIZE];
-                        if ((mask >>> place & 1) != 0) {
-                            int rank = before[place / Long.SIZE] + Long.bitCount(mask & (1L << place) - 1);
-                            packed.set(ValueLayout.JAVA_SHORT, tileAt + MASK_BYTES + Short.BYTES * (long) rank,
-                                Bf16.fromFloat(values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next[row]++)));
+                        long valueAt = at[BitmapFormat.place(row, col)];
+                        if (valueAt != 0) {
+                            short value =
+                                Bf16.fromFloat(values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next[row]++));
+                            packed.set(ValueLayout.JAVA_SHORT, valueAt, pairs ? stored(value) : value);
                         }
                     }
                 }
@@ -221,13 +288,28 @@ final class BitmapPacker {
         }
     }
 
-    /** A tile's masks, and how many nonzeros lie before those of each square. */
-    private static void readMasks(MemorySegment packed, long tileAt, long[] masks, int[] before) {
-        int count = 0;
+    /** Where each place of a tile has its value, as a byte of the block; 0 where nothing is stored. */
+    private static void locate(MemorySegment packed, long tileAt, boolean pairs, long[] at) {
+        Arrays.fill(at, 0);
+        if (pairs) {
+            long valueAt = tileAt + PAIR_MASK_BYTES;
+            for (int lane = 0; lane < LANES; lane++) {
+                int mask = packed.get(ValueLayout.JAVA_SHORT, tileAt + (long) Short.BYTES * lane);
+                for (int square = 0; square < SQUARES; square++) {
+                    for (int half = 0; half < 2 && (mask >>> square & 1) != 0; half++, valueAt += Short.BYTES) {
+                        boolean stored = packed.get(ValueLayout.JAVA_SHORT, valueAt) != ABSENT;
+                        at[square * Long.SIZE + 2 * lane + half] = stored ? valueAt : 0;
+                    }
+                }
+            }
+            return;
+        }
+        long valueAt = tileAt + MASK_BYTES;
         for (int square = 0; square < SQUARES; square++) {
-            masks[square] = BitmapFormat.mask(packed, tileAt, square);
-            before[square] = count;
-            count += Long.bitCount(masks[square]);
+            for (long mask = BitmapFormat.mask(packed, tileAt, square); mask != 0; mask &= mask - 1) {
+                at[square * Long.SIZE + Long.numberOfTrailingZeros(mask)] = valueAt;
+                valueAt += Short.BYTES;
+            }
         }
     }
 }

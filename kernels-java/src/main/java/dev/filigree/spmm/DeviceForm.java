@@ -46,7 +46,8 @@ enum DeviceForm {
 
         @Override
         String describe(MemorySegment packed) {
-            return "bitmaps and nonzeros of tiles of " + BitmapFormat.STRIP_ROWS + " x " + BitmapFormat.TILE_COLS + ", "
+            boolean pairs = BitmapFormat.field(packed, BitmapFormat.FORM) == BitmapFormat.PAIRS;
+            return "bitmaps and " + (pairs ? "pairs" : "nonzeros") + " of tiles of " + BitmapFormat.STRIP_ROWS + " x " + BitmapFormat.TILE_COLS + ", "
                 + BitmapFormat.field(packed, BitmapFormat.STRIP_COUNT) + " strips of "
                 + BitmapFormat.field(packed, BitmapFormat.TILE_COUNT);
         }

@@ -27,9 +27,11 @@ class BitmapPackerTest {
         return Seeds.of(40);
     }
 
-    private static MemorySegment pack(CsrMatrix a, float[] bias, Arena arena) {
-        return BitmapPacker.pack(a, Layout.TOKEN_MAJOR, 3, bias, arena, memory -> {});
+    private static MemorySegment pack(CsrMatrix a, int form, float[] bias, Arena arena) {
+        return BitmapPacker.pack(a, form, Layout.TOKEN_MAJOR, 3, bias, arena);
     }
+
+    private static final int[] FORMS = {BitmapFormat.ELEMENTS, BitmapFormat.PAIRS};
 
     /** Row by row, in bf16, with a NaN where nothing is stored. */
     private static float[] dense(CsrMatrix a) {
@@ -50,9 +52,16 @@ class BitmapPackerTest {
     void unpackingGivesTheMatrixBack(long seed) {
         SpmmCase test = SpmmCase.random(seed);
         CsrMatrix a = test.a();
+        for (int form : FORMS) {
+            unpack(test, a, form);
+        }
+    }
+
+    private static void unpack(SpmmCase test, CsrMatrix a, int form) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = pack(a, test.bias(), arena);
+            MemorySegment packed = pack(a, form, test.bias(), arena);
             assertThat(BitmapTiles.unpack(packed)).isEqualTo(dense(a));
+            assertThat(BitmapFormat.field(packed, BitmapFormat.FORM)).isEqualTo(form);
             assertThat(BitmapFormat.field(packed, BitmapFormat.MAGIC)).isEqualTo(BitmapFormat.MAGIC_VALUE);
             assertThat(BitmapFormat.field(packed, BitmapFormat.BYTES)).isEqualTo(packed.byteSize());
             assertThat(BitmapFormat.field(packed, BitmapFormat.NNZ)).isEqualTo(a.nnz());
@@ -75,14 +84,16 @@ class BitmapPackerTest {
         CsrMatrix a = SpmmCase.random(seed).a();
         float[] values = new float[(int) a.nnz()];
         for (int i = 0; i < values.length; i++) {
-            values[i] = i % 251 - 125;
+            values[i] = i % 251 == 0 ? -0f : i % 251 - 125;
         }
         CsrMatrix changed = CsrMatrix.fromSegments(
             a.rows(), a.cols(), a.rowOffsets(), a.columns(), MemorySegment.ofArray(values));
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = pack(a, null, arena);
-            BitmapPacker.update(packed, MemorySegment.ofArray(values));
-            assertThat(packed.mismatch(pack(changed, null, arena))).isEqualTo(-1);
+            for (int form : FORMS) {
+                MemorySegment packed = pack(a, form, null, arena);
+                BitmapPacker.update(packed, MemorySegment.ofArray(values));
+                assertThat(packed.mismatch(pack(changed, form, null, arena))).isEqualTo(-1);
+            }
         }
     }
 
@@ -107,7 +118,9 @@ class BitmapPackerTest {
             Arrays.fill(offsets, row + 1, 34, 1);
             CsrMatrix a = CsrMatrix.fromArrays(33, 130, offsets, new int[] {at % 130}, new float[] {1.5f});
             try (Arena arena = Arena.ofConfined()) {
-                assertThat(BitmapTiles.unpack(pack(a, null, arena))).isEqualTo(dense(a));
+                for (int form : FORMS) {
+                    assertThat(BitmapTiles.unpack(pack(a, form, null, arena))).isEqualTo(dense(a));
+                }
             }
         }
     }
@@ -115,13 +128,38 @@ class BitmapPackerTest {
     @Test
     void whatIsRead16BytesAtATimeIsAligned() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = pack(SpmmCase.uniform(3, 50, 200, 0.4), new float[50], arena);
+            MemorySegment packed =
+                pack(SpmmCase.uniform(3, 50, 200, 0.4), BitmapFormat.ELEMENTS, new float[50], arena);
             assertThat(packed.address() % BitmapFormat.ALIGNMENT).isZero();
             for (long table : new long[] {BitmapFormat.BIAS, BitmapFormat.TILE_STARTS, BitmapFormat.TILES}) {
                 assertThat(BitmapFormat.field(packed, table) % BitmapFormat.ALIGNMENT).isZero();
             }
             long end = BitmapFormat.tileAt(packed, 3, 4);
             assertThat(packed.byteSize() - end).isGreaterThanOrEqualTo(BitmapFormat.TAIL);
+        }
+    }
+
+    @Test
+    void verySparseMatricesArePackedByPairs() {
+        record Form(double density, int form) {}
+        for (Form expected : new Form[] {new Form(0.5, BitmapFormat.ELEMENTS), new Form(0.3, BitmapFormat.ELEMENTS),
+            new Form(0.1, BitmapFormat.PAIRS), new Form(0.02, BitmapFormat.PAIRS)}) {
+            CsrMatrix a = SpmmCase.uniform(1, 64, 640, expected.density);
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment packed =
+                    BitmapPacker.pack(a, Layout.FEATURE_MAJOR, 0, null, arena, memory -> {});
+                assertThat(BitmapFormat.field(packed, BitmapFormat.FORM)).as("density %s", expected.density)
+                    .isEqualTo(expected.form);
+            }
+        }
+    }
+
+    @Test
+    void aStoredZeroOfAPairIsNotAnAbsentOne() {
+        CsrMatrix a = CsrMatrix.fromArrays(1, 4, new int[] {0, 2}, new int[] {0, 3}, new float[] {-0f, 2f});
+        try (Arena arena = Arena.ofConfined()) {
+            float[] dense = BitmapTiles.unpack(pack(a, BitmapFormat.PAIRS, null, arena));
+            assertThat(dense).containsExactly(0f, Float.NaN, Float.NaN, 2f);
         }
     }
 }

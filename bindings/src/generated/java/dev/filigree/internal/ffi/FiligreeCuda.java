@@ -22,10 +22,10 @@ public class FiligreeCuda extends FiligreeCuda$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cuda);
 
-    private static final int FILIGREE_CUDA_ABI_VERSION = (int)2L;
+    private static final int FILIGREE_CUDA_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_CUDA_ABI_VERSION 2
+     * #define FILIGREE_CUDA_ABI_VERSION 3
      * }
      */
     public static int FILIGREE_CUDA_ABI_VERSION() {
@@ -471,6 +471,24 @@ public class FiligreeCuda extends FiligreeCuda$shared {
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
+    }
+    private static final int FILIGREE_CUDA_BITMAP_ELEMENTS = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_CUDA_BITMAP_ELEMENTS = 0
+     * }
+     */
+    public static int FILIGREE_CUDA_BITMAP_ELEMENTS() {
+        return FILIGREE_CUDA_BITMAP_ELEMENTS;
+    }
+    private static final int FILIGREE_CUDA_BITMAP_PAIRS = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.FILIGREE_CUDA_BITMAP_PAIRS = 1
+     * }
+     */
+    public static int FILIGREE_CUDA_BITMAP_PAIRS() {
+        return FILIGREE_CUDA_BITMAP_PAIRS;
     }
 
     private static class filigree_cuda_spmm_bitmap_bf16 {

@@ -27,6 +27,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t bias;
  *     int64_t tile_starts;
  *     int64_t tiles;
+ *     int64_t form;
  * }
  * }
  */
@@ -48,7 +49,8 @@ public class filigree_cuda_bitmap_packed {
         FiligreeCuda.C_INT.withName("activation"),
         FiligreeCuda.C_LONG.withName("bias"),
         FiligreeCuda.C_LONG.withName("tile_starts"),
-        FiligreeCuda.C_LONG.withName("tiles")
+        FiligreeCuda.C_LONG.withName("tiles"),
+        FiligreeCuda.C_LONG.withName("form")
     ).withName("filigree_cuda_bitmap_packed");
 
     /**
@@ -584,6 +586,50 @@ public class filigree_cuda_bitmap_packed {
      */
     public static void tiles(MemorySegment struct, long fieldValue) {
         struct.set(tiles$LAYOUT, tiles$OFFSET, fieldValue);
+    }
+
+    private static final OfLong form$LAYOUT = (OfLong)$LAYOUT.select(groupElement("form"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t form
+     * }
+     */
+    public static final OfLong form$layout() {
+        return form$LAYOUT;
+    }
+
+    private static final long form$OFFSET = $LAYOUT.byteOffset(groupElement("form"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t form
+     * }
+     */
+    public static final long form$offset() {
+        return form$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t form
+     * }
+     */
+    public static long form(MemorySegment struct) {
+        return struct.get(form$LAYOUT, form$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t form
+     * }
+     */
+    public static void form(MemorySegment struct, long fieldValue) {
+        struct.set(form$LAYOUT, form$OFFSET, fieldValue);
     }
 
     /**

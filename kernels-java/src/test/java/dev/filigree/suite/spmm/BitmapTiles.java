@@ -89,34 +89,64 @@ public final class BitmapTiles {
 
     private static void unpack(MemorySegment packed, int strip, int tile, float[] dense, int rows, int cols) {
         long index = strip * BitmapFormat.field(packed, BitmapFormat.TILE_COUNT) + tile;
-        long at = begin(packed, index);
+        Matrix to = new Matrix(dense, rows, cols, strip * 16, tile * 64);
+        long end = BitmapFormat.field(packed, BitmapFormat.FORM) == BitmapFormat.PAIRS
+            ? unpackPairs(packed, begin(packed, index), to) : unpackElements(packed, begin(packed, index), to);
+        for (; end % 16 != 0; end += Short.BYTES) {
+            if (packed.get(ValueLayout.JAVA_SHORT, end) != 0) {
+                throw new IllegalStateException("tile " + index + " has something after what it stores");
+            }
+        }
+        if (end != begin(packed, index + 1)) {
+            throw new IllegalStateException("tile " + index + " ends at byte " + end + ", the next begins at "
+                + begin(packed, index + 1));
+        }
+    }
+
+    /** The matrix, and where in it a tile lies. */
+    private record Matrix(float[] dense, int rows, int cols, int firstRow, int firstCol) {
+
+        /** Sets what a lane has in a half of a register in a step. */
+        void set(int step, int lane, int register, int half, short value) {
+            int place = (lane * 4 + register) * 2 + half;
+            int row = firstRow + ROW_OF_A[place];
+            int col = firstCol + TILE_COLUMN[step][COLUMN_OF_A[place]];
+            if (row >= rows || col >= cols) {
+                throw new IllegalStateException("(" + row + ", " + col + ") is stored outside the matrix");
+            }
+            dense[row * cols + col] = Bf16.toFloat(value);
+        }
+    }
+
+    private static long unpackElements(MemorySegment packed, long at, Matrix to) {
         long value = at + 32 * Integer.BYTES;
         for (int step = 0; step < STEPS; step++) {
             for (int register = 0; register < 4; register++) {
                 for (int bit = 0; bit < Long.SIZE; bit++) {
                     long word = at + Integer.BYTES * (8L * step + (bit < 32 ? 0 : 4) + register);
-                    if ((packed.get(ValueLayout.JAVA_INT, word) >>> bit % 32 & 1) == 0) {
-                        continue;
+                    if ((packed.get(ValueLayout.JAVA_INT, word) >>> bit % 32 & 1) != 0) {
+                        to.set(step, bit / 2, register, bit % 2, packed.get(ValueLayout.JAVA_SHORT, value));
+                        value += Short.BYTES;
                     }
-                    int place = (bit / 2 * 4 + register) * 2 + bit % 2;
-                    int row = strip * 16 + ROW_OF_A[place];
-                    int col = tile * 64 + TILE_COLUMN[step][COLUMN_OF_A[place]];
-                    if (row >= rows || col >= cols) {
-                        throw new IllegalStateException("(" + row + ", " + col + ") is stored outside the matrix");
-                    }
-                    dense[row * cols + col] = Bf16.toFloat(packed.get(ValueLayout.JAVA_SHORT, value));
-                    value += Short.BYTES;
                 }
             }
         }
-        for (; value % 16 != 0; value += Short.BYTES) {
-            if (packed.get(ValueLayout.JAVA_SHORT, value) != 0) {
-                throw new IllegalStateException("tile " + index + " has something after its nonzeros");
+        return value;
+    }
+
+    private static long unpackPairs(MemorySegment packed, long at, Matrix to) {
+        long value = at + LANES * Short.BYTES;
+        for (int lane = 0; lane < LANES; lane++) {
+            int mask = packed.get(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane);
+            for (int bit = 0; bit < 16; bit++) {
+                for (int half = 0; half < 2 && (mask >>> bit & 1) != 0; half++, value += Short.BYTES) {
+                    short element = packed.get(ValueLayout.JAVA_SHORT, value);
+                    if (element != (short) 0x8000) {
+                        to.set(bit / 4, lane, bit % 4, half, element);
+                    }
+                }
             }
         }
-        if (value != begin(packed, index + 1)) {
-            throw new IllegalStateException("tile " + index + " ends at byte " + value + ", the next begins at "
-                + begin(packed, index + 1));
-        }
+        return value;
     }
 }
