@@ -19,13 +19,20 @@ out=$2
 says 2 'unknown option --fast' "$script" --fast
 says 2 'there is no file nowhere.smtx' "$script" nowhere.smtx
 says 2 '--out needs a folder' "$script" --out
+says 2 'there is no runtime in nowhere' "$script" --java nowhere
+says 3 'there is nothing built in' "$script" --out "$out/nothing" --built
 says 0 '' "$script" --out "$out" --build-only
 for program in spmm_csr_f32_test spmm_bitmap_bf16_test device_bench; do
     [[ -x $out/$program ]] || fail "$program was not built"
 done
-if ! command -v nvidia-smi > /dev/null; then
-    says 3 'there is no GPU to measure' "$script" --out "$out"
+if ! "$out/device_bench" --check 2> /dev/null; then
+    says 3 'there is no GPU to measure' "$script" --out "$out" --built
+    says 3 'no device to measure' "$out/device_bench" --check
     says 3 'no device to measure' "$out/device_bench" "$out/none.json"
     [[ ! -e $out/none.json ]] || fail "figures of nothing were written"
+fi
+if command -v python3 > /dev/null; then
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$1/bench/device_torch.py" ||
+        fail "device_torch.py is no Python"
 fi
 echo "it builds, and knows what is missing"
