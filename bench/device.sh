@@ -94,15 +94,16 @@ build() {
     done
 }
 
-# Peers come with PyTorch or CuPy as often as with the toolkit. Where one library is, its needs are.
-find_peers() {
-    local library found
+# The folders of the peers' libraries, which come with PyTorch or CuPy as often as with the toolkit, before what is
+# looked through anyway. Only the program that measures gets to see them: PyTorch brings its own.
+peer_folders() {
+    local library found folders=''
     while read -r library; do
         found=$(dirname "$library")
-        [[ :${LD_LIBRARY_PATH:-}: == *:$found:* ]] || LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$found
+        [[ :$folders: == *:$found:* ]] || folders=$folders$found:
     done < <(timeout 30 find / -xdev -not -path '/proc/*' -not -path '*/stubs/*' \
         \( -name 'libcublasLt.so.*' -o -name 'libcusparse.so.*' -o -name 'libnvJitLink.so.*' \) 2> /dev/null)
-    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+    echo "$folders${LD_LIBRARY_PATH:-}"
 }
 
 failed=()
@@ -146,8 +147,8 @@ fi
 
 attempt 60 "the suite of f32, against the sums in double" "$out/spmm_csr_f32_test" 400
 attempt 60 "the suite of bf16, against the sums in double" "$out/spmm_bitmap_bf16_test" "$fragments" 300
-find_peers
-attempt 240 "ceilings, then SpMM and its peers" "$out/device_bench" "$out/device.json" "${files[@]}"
+peers=$(peer_folders)
+attempt 240 "ceilings, then SpMM and its peers" env "LD_LIBRARY_PATH=$peers" "$out/device_bench" "$out/device.json" "${files[@]}"
 if [[ -z $quick ]] && command -v compute-sanitizer > /dev/null; then
     for tool in racecheck memcheck; do
         sanitize=(compute-sanitizer --tool "$tool" --error-exitcode 1)

@@ -35,4 +35,17 @@ if command -v python3 > /dev/null; then
     python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$1/bench/device_torch.py" ||
         fail "device_torch.py is no Python"
 fi
-echo "it builds, and knows what is missing"
+
+# What comes after the check, with programs that stand for the real ones: a step that fails stops none of the others.
+stub() { mkdir -p "$(dirname "$1")"; printf '#!/bin/sh\n%s\n' "$2" > "$1"; chmod +x "$1"; }
+fake=$out/fake
+stub "$fake/device_bench" '[ "$1" = --check ] || echo "figures in $1"'
+stub "$fake/spmm_csr_f32_test" 'echo right'
+stub "$fake/spmm_bitmap_bf16_test" 'echo right'
+stub "$fake/java/bin/java" 'echo plans'
+says 0 "figures in $fake/device.json" "$script" --out "$fake" --built --quick --java "$fake/java"
+stub "$fake/spmm_csr_f32_test" 'echo wrong; exit 1'
+says 1 'the suite of f32, against the sums in double (exit 1)' "$script" --out "$fake" --built --quick
+said=$("$script" --out "$fake" --built --quick 2>&1 || true)
+grep -q "^figures in $fake/device.json" <<< "$said" || fail "a suite that fails keeps figures from being taken"
+echo "it builds, knows what is missing, and goes through all steps"
