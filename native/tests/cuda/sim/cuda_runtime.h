@@ -4,7 +4,7 @@
  *
  * Each thread of a block is a fiber that runs until it meets others: at a barrier of its block or its warp, a shuffle
  * or an mma. Who runs next is drawn at random, so that code which lacks a barrier does not pass for long. Shared
- * memory is as long as the launch says, filled with NaNs before each block. A copy that was submitted with cp.async
+ * memory is as long as the launch says, filled with large numbers before each block. A copy that was submitted with cp.async
  * happens at the wait for it and no earlier. Device memory is host memory: what reads or writes beyond an operand meets
  * a test's guard page, or the address sanitizer.
  */
