@@ -19,6 +19,8 @@
  *   90 %, pairs    0.443               6.0 us        6 us
  * The instructions are lanes' for the 64 elements of a register, four warps' of them a clock and multiprocessor at
  * 1.75 GHz; the launch, the first tiles and the last come on top, some 2 us.
+ * X comes once a strip, of 16 tokens 2 KB a tile: from the first-level cache as long as the blocks of a multiprocessor go
+ * in step; where they do not, the second level would have to deliver as much again as a dense A.
  *
  * An infinity or a NaN in X meets zeros that are not stored, which makes every sum of its token one: a sum that is not
  * finite is taken again, nonzero by nonzero.

@@ -16,6 +16,7 @@ import dev.filigree.spi.Backends;
 import dev.filigree.spmm.Spmm;
 import dev.filigree.spmm.SpmmOptions;
 import dev.filigree.spmm.SpmmPlan;
+import dev.filigree.suite.Allocations;
 import dev.filigree.suite.Bits;
 import dev.filigree.suite.Seeds;
 import dev.filigree.suite.spmm.SpmmCase;
@@ -132,6 +133,22 @@ class CudaSpmmTest {
             graph.launch(stream);
             stream.synchronize();
             assertThat(SpmmRun.reference(after, arena).mismatch(back(c, DType.BF16, 40, 9))).isEmpty();
+        }
+    }
+
+    @Test
+    void warmRunsOnTheDeviceAllocateNothing() {
+        SpmmCase test = SpmmCase.plain(SpmmCase.uniform(2, 16, 64, 0.1), 1, Layout.TOKEN_MAJOR).dtype(DType.BF16);
+        // Its threads are what the measurement wants to see; the device needs none.
+        try (Workers team = Workers.of(2); DeviceBuffer x = device.upload(test.input(arena));
+                DeviceBuffer y = device.upload(test.output(arena)); CudaStream stream = device.newStream();
+                SpmmPlan plan = Spmm.plan(test.a(), test.options().backend(Backend.CUDA).workers(team))) {
+            DenseMatrix input = x.matrix(DType.BF16, 1, 64);
+            DenseMatrix output = y.matrix(DType.BF16, 1, 16);
+            Allocations.assertNone("runAsync and synchronize", () -> {
+                plan.runAsync(stream, 1f, input, 0f, output);
+                stream.synchronize();
+            });
         }
     }
 
