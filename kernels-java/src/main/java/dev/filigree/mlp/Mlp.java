@@ -47,6 +47,19 @@ public final class Mlp {
     }
 
     /**
+     * Picks a kernel for what a calibration has found, and says in {@link MlpPlan#explain()} how far off it was.
+     *
+     * @param weights those that were calibrated; the plan uses their memory
+     * @param found the rule, and its error
+     * @param options backend and worker team
+     * @throws IllegalArgumentException as for {@link #plan(MlpWeights, Skipping, MlpOptions)}
+     * @throws UnsupportedOperationException as for {@link #plan(MlpWeights, Skipping, MlpOptions)}
+     */
+    public static MlpPlan plan(MlpWeights weights, MlpCalibration.Calibrated found, MlpOptions options) {
+        return MlpPlan.create(weights, found, options);
+    }
+
+    /**
      * Plans products with a matrix whose rows come in blocks.
      *
      * @param matrix the plan uses its memory

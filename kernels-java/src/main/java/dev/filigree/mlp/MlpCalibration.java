@@ -4,6 +4,7 @@ import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.function.DoubleFunction;
 
@@ -31,7 +32,14 @@ public final class MlpCalibration {
      * @param cett the error on the recorded tokens
      * @param activeShare the share of neurons whose rows of the down projection a token reads, on average
      */
-    public record Calibrated(Skipping skipping, double cett, double activeShare) {}
+    public record Calibrated(Skipping skipping, double cett, double activeShare) {
+
+        /** For the plan's explanation. */
+        String describe() {
+            return String.format(Locale.ROOT, "CETT %.3g with %.3g %% of the neurons on recorded tokens", cett,
+                100 * activeShare);
+        }
+    }
 
     /** Powers of two to look through, from one that skips next to nothing. */
     private static final int DOUBLINGS = 80;

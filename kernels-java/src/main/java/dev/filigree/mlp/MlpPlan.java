@@ -60,12 +60,18 @@ public final class MlpPlan implements AutoCloseable {
     static MlpPlan create(MlpWeights weights, Skipping skipping, MlpOptions options) {
         Objects.requireNonNull(weights, "weights");
         Objects.requireNonNull(options, "options");
-        return create(weights, skipping, options, select(weights.dtype(), options));
+        return create(weights, skipping, "", options, select(weights.dtype(), options));
+    }
+
+    static MlpPlan create(MlpWeights weights, MlpCalibration.Calibrated found, MlpOptions options) {
+        Objects.requireNonNull(weights, "weights");
+        Objects.requireNonNull(options, "options");
+        return create(weights, found.skipping(), ", " + found.describe(), options, select(weights.dtype(), options));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static MlpPlan create(MlpWeights weights, Skipping skipping, MlpOptions options, KernelProvider provider) {
-        return create(weights, skipping, options,
+        return create(weights, skipping, "", options,
             new Backends.Selection<>(provider, provider.mlp(weights.dtype()).orElseThrow(), List.of()));
     }
 
@@ -74,7 +80,7 @@ public final class MlpPlan implements AutoCloseable {
             options.backend(), OPERATION + " in " + dtype.id(), provider -> provider.mlp(dtype));
     }
 
-    private static MlpPlan create(MlpWeights weights, Skipping skipping, MlpOptions options,
+    private static MlpPlan create(MlpWeights weights, Skipping skipping, String remark, MlpOptions options,
             Backends.Selection<MlpKernel> selection) {
         boolean byInput = Objects.requireNonNull(skipping, "skipping") instanceof Skipping.Input;
         boolean inputMajor = weights.order() == MlpWeights.Order.INPUT_MAJOR;
@@ -86,7 +92,7 @@ public final class MlpPlan implements AutoCloseable {
         collapsePages(weights.up(), selection);
         collapsePages(weights.down(), selection);
         DenseMlp dense = dense(weights, options, selection.provider());
-        PlanExplanation explanation = explain(weights, skipping, dense, selection);
+        PlanExplanation explanation = explain(weights, skipping + remark, dense, selection);
         Telemetry.endPlan(event, OPERATION, explanation.kernel(), weights.toString(), explanation.packedBytes());
         return new MlpPlan(weights, skipping,
             new MlpRunner(selection.kernel(), weights, skipping, options.workers(), dense), explanation);
@@ -110,7 +116,7 @@ public final class MlpPlan implements AutoCloseable {
         }
     }
 
-    private static PlanExplanation explain(MlpWeights weights, Skipping skipping, DenseMlp dense,
+    private static PlanExplanation explain(MlpWeights weights, String skipping, DenseMlp dense,
             Backends.Selection<MlpKernel> selection) {
         int matrices = weights.gate().isPresent() ? 3 : 2;
         String kernel = String.join(" + ", selection.kernel().ids());

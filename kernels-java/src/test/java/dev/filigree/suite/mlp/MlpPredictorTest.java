@@ -25,6 +25,7 @@ import dev.filigree.suite.Bits;
 import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ForkJoinPool;
@@ -181,6 +182,11 @@ class MlpPredictorTest {
             }
             last = found.activeShare();
             assertThat(found.cett()).isEqualTo(error(weights, found.skipping(), x));
+            try (MlpPlan plan = Mlp.plan(weights, found, options)) {
+                assertThat(plan.skipping()).isEqualTo(found.skipping());
+                assertThat(plan.explain().toString()).contains(String.format(Locale.ROOT,
+                    "%s, CETT %.3g with %.3g %% of the neurons", found.skipping(), found.cett(), 100 * found.activeShare()));
+            }
         }
         assertThatThrownBy(() -> MlpCalibration.calibrate(weights, rule, x, 1.5, options))
             .isInstanceOf(IllegalArgumentException.class).hasMessage("cett = 1.5 is not in 0..1");
