@@ -3,12 +3,13 @@
  * cols, f32 or bf16), each with a coefficient a token. filigree.h has the operands and the order of sums.
  *
  * For each block of columns, whose sums for all tokens take 16 KiB, half a first-level cache:
- *   four rows of the list at a time: sums += coefficient * row, vector by vector
+ *   eight rows of the list at a time, token by token: sums += coefficient * row, vector by vector
  *   then the epilogue
  * A column is a chain of its own, so any cut between columns gives the same bits.
  *
- * Four rows a pass over the sums: their load and store then cost half a vector operation a row. Rows ahead in the
- * list are asked for while these are added up.
+ * Eight rows a pass over the sums: their load and store then cost a quarter of a vector operation a row, and eight
+ * streams are read at a time. The lines that follow are asked for shortly before their use, those of the next rows at
+ * the end of these: further ahead they would leave the first-level cache, half of which the sums take, unused.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -20,7 +21,9 @@ namespace filigree {
 namespace {
 
 /* Rows that are added to the sums in one pass. */
-constexpr int64_t kRows = 4;
+constexpr int64_t kRows = 8;
+/* Lines of a row that are asked for ahead of their use; 8 and 32 are slower. */
+constexpr int64_t kLinesAhead = 16;
 
 /* A block of columns of the call. */
 struct Block {
@@ -35,47 +38,72 @@ template <class D> const char *row_at(const Block &b, int64_t p) {
            b.first / kColumns<D> * kLineBytes;
 }
 
-/* sums[line] += coefficients[r] * rows[r][line] for R rows, one after the other */
-template <class D, int R>
-FILIGREE_INLINE void add_rows(const char *const *rows, const float *coefficients, const char *const *next,
-                              int64_t lines, float *sums) {
+/* Rows that a token adds, with their coefficients; next[r] is read after rows[r]. */
+struct Pass {
+    const char *rows[kRows];
+    const char *next[kRows];
+    float coefficients[kRows];
+    bool asks; /* for lines ahead */
+};
+
+/* sums[line] += coefficients[r] * rows[r][line] for R rows from `first` on, one after the other */
+template <class D, int R> FILIGREE_INLINE void add_rows(const Pass &pass, int64_t first, int64_t lines, float *sums) {
+    const char *const *rows = pass.rows + first, *const *next = pass.next + first;
     __m512 c[R];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) c[r] = _mm512_set1_ps(coefficients[r]);
-    for (int64_t line = 0; line < lines; ++line) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) c[r] = _mm512_set1_ps(pass.coefficients[first + r]);
+    const auto add = [&](int64_t line) __attribute__((always_inline)) {
         __m512i w[R];
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-            w[r] = load_line(rows[r] + line * kLineBytes);
-            if (next != nullptr) prefetch(next[r] + line * kLineBytes);
-        }
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
 #pragma GCC unroll 2
         for (int i = 0; i < D::kParts; ++i) {
             float *at = sums + line * kColumns<D> + i * kLanes;
             __m512 sum = _mm512_load_ps(at);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int r = 0; r < R; ++r) sum = _mm512_fmadd_ps(c[r], D::part(w[r], i), sum);
             _mm512_store_ps(at, sum);
         }
+    };
+    int64_t line = 0;
+    if (pass.asks) {
+        const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
+        for (; line < turn; ++line) {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
+            add(line);
+        }
+        for (; line < lines; ++line) {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
+            add(line);
+        }
     }
+    for (; line < lines; ++line) add(line);
 }
 
-/* Positions [p, p + rows) for one token, as far as they count. */
+/* Positions [p, p + count) for one token, as far as they count. Who needs a row first asks for its lines. */
 template <class D>
 void add_group(const Block &b, const char *const *rows, const char *const *next, int64_t p, int64_t count,
                int64_t token, float *sums) {
     const AxpyCall &call = *b.call;
     const float *coefficients = call.coefficients + token * call.coefficient_stride + p;
-    bool all = count == kRows;
-    if (call.masks != nullptr)
-        for (int64_t r = 0; r < count; ++r) all = all && (call.masks[p + r] >> token & 1) != 0;
-    if (all) {
-        add_rows<D, kRows>(rows, coefficients, next, b.lines, sums);
-        return;
+    Pass pass;
+    pass.asks = false;
+    int64_t listed = 0;
+    for (int64_t r = 0; r < count; ++r) {
+        const uint32_t mask = call.masks != nullptr ? call.masks[p + r] : 0xffff;
+        if ((mask >> token & 1) == 0) continue;
+        pass.rows[listed] = rows[r];
+        pass.next[listed] = next[r];
+        pass.coefficients[listed++] = coefficients[r];
+        pass.asks = pass.asks || (mask & ((uint32_t{1} << token) - 1)) == 0;
     }
-    for (int64_t r = 0; r < count; ++r)
-        if (call.masks == nullptr || (call.masks[p + r] >> token & 1) != 0)
-            add_rows<D, 1>(rows + r, coefficients + r, next == nullptr ? nullptr : next + r, b.lines, sums);
+    int64_t done = 0;
+    for (; listed - done >= 8; done += 8) add_rows<D, 8>(pass, done, b.lines, sums);
+    for (; listed - done >= 4; done += 4) add_rows<D, 4>(pass, done, b.lines, sums);
+    for (; listed - done >= 2; done += 2) add_rows<D, 2>(pass, done, b.lines, sums);
+    for (; listed - done >= 1; done += 1) add_rows<D, 1>(pass, done, b.lines, sums);
 }
 
 /* Sums of bf16 lie as the parts of lines do: even columns, then odd ones. */
@@ -120,7 +148,7 @@ template <class D> void axpy_rows(const AxpyCall &call) {
             }
             const int64_t count = smaller(kRows, call.count - p);
             for (int64_t t = 0; t < call.tokens; ++t)
-                add_group<D>(b, rows, t == 0 ? next : nullptr, p, count, t, call.sums + t * width);
+                add_group<D>(b, rows, next, p, count, t, call.sums + t * width);
         }
         finish_block<D>(b, call.sums);
     }
