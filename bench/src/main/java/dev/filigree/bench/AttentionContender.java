@@ -43,8 +43,9 @@ final class AttentionContender implements Contender {
     }
 
     /** All scores of a problem, or all up to the query where it is causal. */
-    static AttentionContender dense(AttentionCase problem, Backend backend, Workers team) {
-        return new AttentionContender("filigree/dense", denseProblem(problem), backend, team);
+    static AttentionEntrant dense(AttentionCase problem, Backend backend, Workers team) {
+        AttentionCase dense = denseProblem(problem);
+        return new AttentionEntrant(new AttentionContender("filigree/dense", dense, backend, team), dense);
     }
 
     static AttentionCase denseProblem(AttentionCase problem) {
@@ -52,12 +53,6 @@ final class AttentionContender implements Contender {
         return new AttentionCase(problem.seed(), BlockMasks.dense(BlockGrid.square(grid.keys(), 64)), problem.batch(),
             problem.heads(), problem.kvHeads(), problem.dim(), problem.options(), null, problem.axes(),
             problem.place());
-    }
-
-    /** Useful operations of a run: two products over the scores that count. */
-    double flops(AttentionCase problem) {
-        double heads = (double) problem.heads() / plan.mask().heads();
-        return 4.0 * plan.mask().elements() * problem.dim() * problem.batch() * heads;
     }
 
     AttentionRun outputs() {

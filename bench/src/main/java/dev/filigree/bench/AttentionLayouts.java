@@ -48,21 +48,37 @@ enum AttentionLayouts {
         return BlockMasks.verticalSlash(grid, verticals, slashes);
     }
 
-    /** Whole blocks at random, the same number in each block row. */
-    static BlockMask random(BlockGrid grid, double density, long seed) {
+    /**
+     * Whole blocks at random.
+     *
+     * @param density the share of each block row that is listed
+     * @param causal a share of the blocks up to the diagonal, which itself is always listed
+     */
+    static BlockMask random(BlockGrid grid, double density, boolean causal, long seed) {
         SplittableRandom random = new SplittableRandom(seed);
-        int cols = grid.colBlocks();
-        boolean[][][] listed = new boolean[1][grid.rowBlocks()][cols];
-        for (boolean[] row : listed[0]) {
-            int count = (int) Math.round(density * cols);
-            Arrays.fill(row, 0, count, true);
-            for (int i = cols - 1; i > 0; i--) {
-                int j = random.nextInt(i + 1);
-                boolean swapped = row[i];
-                row[i] = row[j];
-                row[j] = swapped;
+        boolean[][][] listed = new boolean[1][grid.rowBlocks()][grid.colBlocks()];
+        for (int r = 0; r < listed[0].length; r++) {
+            boolean[] row = listed[0][r];
+            int last = Math.min(r, row.length - 1);
+            int count = (int) Math.round(density * (causal ? last + 1 : row.length));
+            if (causal) {
+                row[last] = true;
+                draw(row, last, count - 1, random);
+            } else {
+                draw(row, row.length, count, random);
             }
         }
         return BlockMasks.ofBlocks(grid, listed);
+    }
+
+    /** Lists some of the first blocks of a row. */
+    private static void draw(boolean[] row, int of, int count, SplittableRandom random) {
+        Arrays.fill(row, 0, Math.max(0, count), true);
+        for (int i = of - 1; i > 0; i--) {
+            int j = random.nextInt(i + 1);
+            boolean swapped = row[i];
+            row[i] = row[j];
+            row[j] = swapped;
+        }
     }
 }

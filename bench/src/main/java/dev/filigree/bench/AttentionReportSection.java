@@ -5,6 +5,7 @@ import dev.filigree.Backend;
 import dev.filigree.Workers;
 import dev.filigree.attention.AttentionOptions;
 import dev.filigree.bench.measure.SideBySide;
+import dev.filigree.bench.peer.PeerPool;
 import dev.filigree.bench.report.Block;
 import dev.filigree.bench.report.DataTable;
 import dev.filigree.bench.report.Figure;
@@ -49,15 +50,16 @@ final class AttentionReportSection implements ReportSection {
         List<JsonObject> cases = new ArrayList<>();
         int checked = 0;
         int failures = 0;
-        try (Workers team = Workers.of(Runtime.getRuntime().availableProcessors());
+        int threads = Runtime.getRuntime().availableProcessors();
+        try (Workers team = Workers.of(threads); PeerPool pool = new PeerPool(threads);
                 Progress progress = new Progress("attention", LAYOUTS.size())) {
             for (AttentionLayouts layout : LAYOUTS) {
                 progress.at(Choice.name(layout));
                 BlockMask mask = layout.mask(BlockGrid.square(seq, BLOCK), SEED);
                 AttentionCase problem = new AttentionCase(SEED, mask, 1, heads, heads, HEAD_DIM,
                     AttentionOptions.defaults(), null, AttentionCase.Axes.HEAD_MAJOR, AttentionCase.Place.SHARED);
-                AttentionComparison comparison =
-                    AttentionComparison.run(problem, backends, team, settings, () -> {});
+                AttentionComparison comparison = AttentionComparison.run(problem, backends,
+                    context.peers() ? PeerNames.ATTENTION : List.of(), pool, team, settings, () -> {});
                 addRows(rows, layout, mask, comparison);
                 figures.add(figure(layout, mask));
                 cases.add(comparison.toJson(describe(layout, problem, backends, team, settings)));

@@ -5,14 +5,13 @@ import dev.filigree.DType;
 import dev.filigree.Workers;
 import dev.filigree.attention.AttentionOptions;
 import dev.filigree.bench.measure.SideBySide;
+import dev.filigree.bench.peer.PeerPool;
 import dev.filigree.format.BlockGrid;
 import dev.filigree.format.BlockMask;
 import dev.filigree.format.BlockMasks;
 import dev.filigree.suite.attention.AttentionCase;
 import java.io.PrintWriter;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -49,7 +48,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
     @Option(names = "--block", paramLabel = "B", description = "Block size (default: ${DEFAULT-VALUE}).")
     private int block = 64;
 
-    @Option(names = "--density", paramLabel = "P", description = "The share of blocks to list at random, 0 to 1.")
+    @Option(names = "--density", paramLabel = "P", description = "The share of blocks to list at random, 0 to 1; with --causal of those up to the query.")
     private Double density;
 
     @Option(names = "--layout", converter = Choice.OfAttentionLayout.class, paramLabel = "NAME",
@@ -72,14 +71,11 @@ final class BenchAttentionCommand implements Callable<Integer> {
         AttentionCase problem = problem();
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
         AttentionComparison comparison;
-        try (Workers team = Workers.of(common.threads());
+        try (Workers team = Workers.of(common.threads()); PeerPool pool = new PeerPool(common.threads());
                 Progress progress = new Progress("attention", common.rounds())) {
-            comparison = AttentionComparison.run(problem, common.backends(), team, settings, progress::step);
+            comparison = AttentionComparison.run(
+                problem, common.backends(), common.peers(), pool, team, settings, progress::step);
         }
-        List<ContenderResult> results = new ArrayList<>(comparison.results());
-        common.peers().forEach(peer ->
-            results.add(new ContenderResult.Failure(peer, "this library is no peer of attention", false)));
-        comparison = new AttentionComparison(results);
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
             out.println(Json.line(comparison.toJson(describe(problem))));
@@ -93,6 +89,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
     }
 
     private void check() {
+        common.takePeers(PeerNames.ATTENTION);
         common.check();
         common.requireRange("--seq", seq, 1, MOST_TOKENS);
         common.requireRange("--heads", heads, 1, 1024);
@@ -123,7 +120,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
 
     private AttentionCase problem() {
         BlockGrid grid = BlockGrid.square(seq, block);
-        BlockMask mask = layout == null ? AttentionLayouts.random(grid, density, common.seed())
+        BlockMask mask = layout == null ? AttentionLayouts.random(grid, density, causal, common.seed())
             : layout.mask(grid, common.seed());
         return new AttentionCase(common.seed(), mask, 1, heads, kvHeads == null ? heads : kvHeads, headDim,
             AttentionOptions.defaults().causal(causal), null, AttentionCase.Axes.HEAD_MAJOR,

@@ -13,6 +13,6 @@ public final class BenchmarkMasks {
 
     /** Blocks of 64 x 64 at random, the same number in each block row. */
     public static BlockMask random(int seq, double density) {
-        return AttentionLayouts.random(BlockGrid.square(seq, BLOCK), density, SEED);
+        return AttentionLayouts.random(BlockGrid.square(seq, BLOCK), density, false, SEED);
     }
 }

@@ -25,8 +25,11 @@ final class CommonOptions {
 
     @Option(names = "--peers", split = ",", paramLabel = "NAME", arity = "0..1", fallbackValue = PeerNames.ALL,
         description = "Other libraries to compare with, each in a process of its own: mkl-dense, mkl-sparse, "
-            + "onednn-dense, onednn-sparse, openblas-dense, ejml-sparse; mkl or onednn for both; all without a name.")
+            + "onednn-dense, onednn-sparse, openblas-dense, ejml-sparse; mkl or onednn for both; of attention "
+            + "ort-attention, ort-sparse-attention, torch-sdpa; all without a name.")
     private List<String> peers = new ArrayList<>();
+
+    private List<String> peersOfOperation = PeerNames.SPMM;
 
     @Option(names = "--rounds", paramLabel = "R", description = "Rounds to measure (default: ${DEFAULT-VALUE}).")
     private int rounds = 15;
@@ -37,12 +40,17 @@ final class CommonOptions {
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
+    /** Says which peers an operation has, if not those of SpMM. */
+    void takePeers(List<String> names) {
+        peersOfOperation = List.copyOf(names);
+    }
+
     /** @throws ParameterException naming the option that is out of range */
     void check() {
         requireRange("--threads", threads, 1, Workers.MAX_THREADS);
         requireRange("--rounds", rounds, 1, 100_000);
         try {
-            PeerNames.resolve(peers, PeerNames.SPMM);
+            PeerNames.resolve(peers, peersOfOperation);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), "Invalid value for option '--peers': " + e.getMessage());
         }
@@ -82,7 +90,7 @@ final class CommonOptions {
 
     /** The contenders of other libraries that were asked for. */
     List<String> peers() {
-        return PeerNames.resolve(peers, PeerNames.SPMM);
+        return PeerNames.resolve(peers, peersOfOperation);
     }
 
     int threads() {

@@ -13,7 +13,7 @@ final class DensePeers {
     private DensePeers() {}
 
     static boolean isDense(String name) {
-        return name.endsWith("-dense");
+        return name.endsWith("-dense") || name.equals("ort-attention") || name.equals("torch-sdpa");
     }
 
     /**
@@ -27,11 +27,18 @@ final class DensePeers {
             return results;
         }
         double flops = 2.0 * problem.a().rows() * problem.a().cols() * problem.n();
-        return results.stream().map(result -> result instanceof ContenderResult.Figures figures
-            && isDense(figures.name()) ? flag(figures, flops, ceiling) : result).toList();
+        return results.stream().map(result -> flag(result, flops, ceiling)).toList();
     }
 
-    private static ContenderResult flag(ContenderResult.Figures f, double flops, double ceiling) {
+    /**
+     * The same for one result.
+     *
+     * @param flops of all that a dense peer computes
+     */
+    static ContenderResult flag(ContenderResult result, double flops, double ceiling) {
+        if (!(result instanceof ContenderResult.Figures f && isDense(f.name()))) {
+            return result;
+        }
         Timing timing = f.timing();
         double share = flops / (timing.medianMillis() * 1e6) / ceiling;
         if (share >= LEAST_SHARE) {

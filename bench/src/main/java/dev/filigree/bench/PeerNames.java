@@ -15,6 +15,9 @@ final class PeerNames {
     static final List<String> SPMM =
         List.of("mkl-dense", "mkl-sparse", "onednn-dense", "onednn-sparse", "openblas-dense", "ejml-sparse");
 
+    /** Those that do an attention. */
+    static final List<String> ATTENTION = List.of("ort-attention", "ort-sparse-attention", "torch-sdpa");
+
     private PeerNames() {}
 
     /**

@@ -18,7 +18,7 @@ class BenchAttentionCommandTest {
     void jsonFollowsTheContract() {
         CommandLineRun run = CommandLineRun.of("bench", "attention", "--seq", "100", "--heads", "4", "--kv-heads", "2",
             "--head-dim", "24", "--block", "16", "--density", "0.4", "--causal", "--threads", "2", "--rounds", "2",
-            "--backend", "scalar,vector,cuda", "--peers", "mkl-dense", "--json");
+            "--backend", "scalar,vector,cuda", "--peers", "ort-attention", "--json");
         assertThat(run.code()).as(run.err() + run.out()).isZero();
         assertThat(run.out().lines()).hasSize(1);
         JsonObject json = JsonParser.parseString(run.out()).getAsJsonObject();
@@ -27,7 +27,7 @@ class BenchAttentionCommandTest {
             "block", "density", "causal", "dtype", "backend", "peers", "threads", "rounds", "seed", "nnz", "sparsity");
         JsonArray results = json.getAsJsonArray("results");
         assertThat(results).extracting(r -> r.getAsJsonObject().get("name").getAsString()).containsExactlyInAnyOrder(
-            "filigree/scalar", "filigree/vector", "filigree/cuda", "filigree/dense", "mkl-dense");
+            "filigree/scalar", "filigree/vector", "filigree/cuda", "filigree/dense", "ort-attention");
         for (var each : results) {
             JsonObject result = each.getAsJsonObject();
             if (!result.has("error")) {
@@ -50,7 +50,7 @@ class BenchAttentionCommandTest {
 
     @Test
     void aRandomMaskHasTheDensityThatWasAskedFor() {
-        assertThat(AttentionLayouts.random(BlockGrid.square(640, 64), 0.3, 5).density()).isEqualTo(0.3);
+        assertThat(AttentionLayouts.random(BlockGrid.square(640, 64), 0.3, false, 5).density()).isEqualTo(0.3);
     }
 
     @ParameterizedTest

@@ -16,7 +16,7 @@ public interface PeerLibrary {
     void load(int threads);
 
     /**
-     * Whether it multiplies matrices of bf16, too, with sums in f32.
+     * Whether it takes operands of bf16, too, with sums in f32.
      *
      * @param name one of {@link #names()}
      */
@@ -28,6 +28,19 @@ public interface PeerLibrary {
      * The ways in which it can do an SpMM; the fastest of those that work is measured.
      *
      * @param name one of {@link #names()}
+     * @throws PeerException if it has none, or not of this problem
      */
-    List<SpmmVariant> spmm(String name, SpmmPeerProblem problem);
+    default List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
+        throw new PeerException("it multiplies no matrices");
+    }
+
+    /**
+     * The ways in which it can do an attention; the fastest of those that work is measured.
+     *
+     * @param name one of {@link #names()}
+     * @throws PeerException if it has none, or not of this problem
+     */
+    default List<PeerVariant> attention(String name, AttentionPeerProblem problem) {
+        throw new PeerException("it has no attention");
+    }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
@@ -39,12 +40,32 @@ public final class PeerPool implements AutoCloseable {
      * @param cache its working sets exceed so many bytes several times; 0: one set
      * @throws PeerException if the peer cannot run here
      */
-    public PeerSpmm open(String name, SpmmPeerProblem.Shape shape, PeerSpmm.Filler filler, long cache) {
+    public PeerSpmm open(String name, SpmmPeerProblem.Shape shape, Consumer<SpmmPeerProblem> filler, long cache) {
+        return open(name, (process, id, file) -> PeerSpmm.open(process, id, name, file, shape, filler, cache));
+    }
+
+    /**
+     * Prepares an attention in the process of the peer's vendor.
+     *
+     * @param name of the peer
+     * @param filler writes lists and operands to shared memory
+     * @throws PeerException if the peer cannot run here
+     */
+    public PeerAttention openAttention(
+            String name, AttentionPeerProblem.Shape shape, Consumer<AttentionPeerProblem> filler) {
+        return open(name, (process, id, file) -> PeerAttention.open(process, id, name, file, shape, filler));
+    }
+
+    @FunctionalInterface
+    private interface Opening<C> {
+        C in(PeerProcess process, String id, Path file) throws IOException;
+    }
+
+    private <C> C open(String name, Opening<C> opening) {
         try {
             PeerProcess process = process(name.replaceFirst("-.*", ""));
-            int id = nextId++;
-            return PeerSpmm.open(process, Integer.toString(id), name, folder.resolve("spmm-" + id), shape, filler,
-                cache);
+            String id = Integer.toString(nextId++);
+            return opening.in(process, id, folder.resolve("problem-" + id));
         } catch (IOException e) {
             throw new PeerException("its process cannot be started: " + e.getMessage(), e);
         }

@@ -22,7 +22,8 @@ import java.util.Set;
  * A helper process: does what it is told over standard input, a command a line, and answers each on standard output.
  *
  * <pre>
- * open ID NAME FILE CACHE WORDS…   packs an SpMM that FILE holds; sets out-grow CACHE bytes, 0: one set
+ * open ID NAME FILE CACHE OPERATION WORDS…
+ *                                  packs a problem that FILE holds; sets out-grow CACHE bytes, 0: one set
  *                                  -> ok PACK_MILLIS PACKED_BYTES SETS KERNEL…
  * run ID COUNT                     -> ok NANOSECONDS
  * output ID                        copies what the first set's runs wrote to FILE -> ok
@@ -37,7 +38,7 @@ public final class PeerServer {
     /** What only answers begin with. */
     static final String MARK = "\u0001";
 
-    private final Map<String, ServedSpmm> open = new HashMap<>();
+    private final Map<String, ServedProblem> open = new HashMap<>();
     private final Set<PeerLibrary> loaded = new HashSet<>();
     private final List<PeerLibrary> libraries;
     private final int threads;
@@ -77,7 +78,7 @@ public final class PeerServer {
             out.print(MARK + answer(List.of(line.split("\t"))) + "\n");
             out.flush();
         }
-        open.values().forEach(ServedSpmm::close);
+        open.values().forEach(ServedProblem::close);
     }
 
     private String answer(List<String> words) {
@@ -98,8 +99,8 @@ public final class PeerServer {
         String id = words.get(1);
         return switch (words.getFirst()) {
             case "open" -> {
-                ServedSpmm served = ServedSpmm.open(library(words.get(2)), words.get(2), Path.of(words.get(3)),
-                    Long.parseLong(words.get(4)), SpmmPeerProblem.Shape.parse(words.subList(5, words.size())));
+                ServedProblem served = ServedProblem.open(library(words.get(2)), words.get(2), Path.of(words.get(3)),
+                    Long.parseLong(words.get(4)), PeerProblem.Shape.parse(words.subList(5, words.size())));
                 open.put(id, served);
                 yield served.describe();
             }
@@ -117,8 +118,8 @@ public final class PeerServer {
         };
     }
 
-    private ServedSpmm served(String id) {
-        ServedSpmm served = open.get(id);
+    private ServedProblem served(String id) {
+        ServedProblem served = open.get(id);
         if (served == null) {
             throw new PeerException("nothing is open as " + id);
         }

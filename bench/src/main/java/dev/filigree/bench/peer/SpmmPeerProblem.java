@@ -20,10 +20,10 @@ import java.util.Locale;
  * @param output where the result is to be shown, of the type
  */
 public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment columns, MemorySegment values,
-        MemorySegment input, MemorySegment output) {
+        MemorySegment input, MemorySegment output) implements PeerProblem {
 
-    /** Vector loads and huge operands alike are at home on this alignment. */
-    public static final long ALIGNMENT = 64;
+    /** The first word of a shape. */
+    static final String OPERATION = "spmm";
 
     /**
      * Sizes and options.
@@ -36,12 +36,13 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
      * @param activation of the epilogue
      * @param dtype of all operands
      */
-    public record Shape(int rows, int cols, long nnz, int n, Layout layout, Activation activation, DType dtype) {
+    public record Shape(int rows, int cols, long nnz, int n, Layout layout, Activation activation, DType dtype)
+            implements PeerProblem.Shape {
 
-        /** The words of a command that {@link #parse} reads. */
-        List<String> words() {
-            return List.of(Integer.toString(rows), Integer.toString(cols), Long.toString(nnz), Integer.toString(n),
-                layout.name(), activation.name(), dtype.name());
+        @Override
+        public List<String> words() {
+            return List.of(OPERATION, Integer.toString(rows), Integer.toString(cols), Long.toString(nnz),
+                Integer.toString(n), layout.name(), activation.name(), dtype.name());
         }
 
         static Shape parse(List<String> words) {
@@ -57,36 +58,32 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
             return layout == Layout.TOKEN_MAJOR;
         }
 
-        /** Bytes of the dense input. */
+        @Override
         public long inputBytes() {
             return (long) dtype.bytes() * cols * n;
         }
 
-        /** Bytes of the dense output. */
+        @Override
         public long outputBytes() {
             return (long) dtype.bytes() * rows * n;
         }
 
-        /** Bytes of all the parts of a problem, one after the other. */
+        @Override
         public long sharedBytes() {
-            return aligned(Long.BYTES * (rows + 1L)) + 2 * aligned(Float.BYTES * nnz) + aligned(inputBytes())
-                + aligned(outputBytes());
+            return PeerProblem.aligned(Long.BYTES * (rows + 1L)) + 2 * PeerProblem.aligned(Float.BYTES * nnz)
+                + PeerProblem.aligned(inputBytes()) + PeerProblem.aligned(outputBytes());
         }
-    }
 
-    private static long aligned(long bytes) {
-        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    }
-
-    /** Lays a problem over shared memory of {@link Shape#sharedBytes()}. */
-    public static SpmmPeerProblem over(Shape shape, MemorySegment memory) {
-        long columns = aligned(Long.BYTES * (shape.rows + 1L));
-        long values = columns + aligned(Integer.BYTES * shape.nnz);
-        long input = values + aligned(Float.BYTES * shape.nnz);
-        long output = input + aligned(shape.inputBytes());
-        return new SpmmPeerProblem(shape, memory.asSlice(0, Long.BYTES * (shape.rows + 1L)),
-            memory.asSlice(columns, Integer.BYTES * shape.nnz), memory.asSlice(values, Float.BYTES * shape.nnz),
-            memory.asSlice(input, shape.inputBytes()), memory.asSlice(output, shape.outputBytes()));
+        @Override
+        public SpmmPeerProblem over(MemorySegment memory) {
+            long columns = PeerProblem.aligned(Long.BYTES * (rows + 1L));
+            long values = columns + PeerProblem.aligned(Integer.BYTES * nnz);
+            long input = values + PeerProblem.aligned(Float.BYTES * nnz);
+            long output = input + PeerProblem.aligned(inputBytes());
+            return new SpmmPeerProblem(this, memory.asSlice(0, Long.BYTES * (rows + 1L)),
+                memory.asSlice(columns, Integer.BYTES * nnz), memory.asSlice(values, Float.BYTES * nnz),
+                memory.asSlice(input, inputBytes()), memory.asSlice(output, outputBytes()));
+        }
     }
 
     /** The matrix with its zeros, row by row, in f32. */
@@ -120,17 +117,5 @@ public record SpmmPeerProblem(Shape shape, MemorySegment offsets, MemorySegment 
 
     private long offset(long row) {
         return offsets.getAtIndex(ValueLayout.JAVA_LONG, row);
-    }
-
-    /** A copy of a part, in memory of the process itself. */
-    public static MemorySegment copy(MemorySegment part, Arena arena) {
-        MemorySegment copy = arena.allocate(Math.max(1, part.byteSize()), ALIGNMENT);
-        MemorySegment.copy(part, 0, copy, 0, part.byteSize());
-        return copy;
-    }
-
-    /** An output full of NaN, so that an element that nobody writes cannot pass for a result. */
-    public MemorySegment newOutput(Arena arena) {
-        return arena.allocate(shape.outputBytes(), ALIGNMENT).fill((byte) 0xff);
     }
 }

@@ -4,9 +4,9 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.filigree.bench.peer.PackedSpmm;
+import dev.filigree.bench.peer.PackedPeer;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
@@ -32,8 +32,8 @@ final class Cblas {
     }
 
     /** The matrix as BLAS takes it; a product with a vector has a function of its own. */
-    List<SpmmVariant> variants(SpmmPeerProblem problem) {
-        List<SpmmVariant> variants = new ArrayList<>();
+    List<PeerVariant> variants(SpmmPeerProblem problem) {
+        List<PeerVariant> variants = new ArrayList<>();
         variants.add(variant("cblas_sgemm", problem, problem.shape().tokenMajor() ? this::tokenMajor
             : this::featureMajor));
         if (problem.shape().n() == 1) {
@@ -49,15 +49,15 @@ final class Cblas {
         void run(SpmmPeerProblem.Shape shape, MemorySegment matrix, MemorySegment input, MemorySegment output);
     }
 
-    private static SpmmVariant variant(String kernel, SpmmPeerProblem problem, Product product) {
-        return new SpmmVariant() {
+    private static PeerVariant variant(String kernel, SpmmPeerProblem problem, Product product) {
+        return new PeerVariant() {
             @Override
             public String kernel() {
                 return kernel;
             }
 
             @Override
-            public PackedSpmm pack(Arena arena) {
+            public PackedPeer pack(Arena arena) {
                 MemorySegment dense = problem.dense(arena);
                 return bindable(problem, dense, dense.byteSize(), product);
             }
@@ -69,8 +69,8 @@ final class Cblas {
      *
      * @param readBytes how much of it a run reads
      */
-    static PackedSpmm bindable(SpmmPeerProblem problem, MemorySegment matrix, long readBytes, Product product) {
-        return new PackedSpmm() {
+    static PackedPeer bindable(SpmmPeerProblem problem, MemorySegment matrix, long readBytes, Product product) {
+        return new PackedPeer() {
             @Override
             public long packedBytes() {
                 return readBytes;

@@ -1,9 +1,9 @@
 package dev.filigree.bench.peers;
 
-import dev.filigree.bench.peer.PackedSpmm;
+import dev.filigree.bench.peer.PackedPeer;
 import dev.filigree.bench.peer.PeerLibrary;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -43,10 +43,10 @@ public final class Ejml implements PeerLibrary {
     }
 
     @Override
-    public List<SpmmVariant> spmm(String name, SpmmPeerProblem problem) {
+    public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
         FGrowArray work = new FGrowArray();
         GrowArray<FGrowArray> works = new GrowArray<>(FGrowArray::new);
-        List<SpmmVariant> variants = new ArrayList<>();
+        List<PeerVariant> variants = new ArrayList<>();
         if (problem.shape().tokenMajor()) {
             variants.add(new Variant(problem, "multTransB", false,
                 (a, b, c) -> CommonOps_FSCC.multTransB(a, b, c, work)));
@@ -76,13 +76,13 @@ public final class Ejml implements PeerLibrary {
      * @param product of the matrix with the operand; token-major it gives the output transposed
      */
     private record Variant(SpmmPeerProblem problem, String kernel, boolean transposed, Product product)
-            implements SpmmVariant {
+            implements PeerVariant {
 
         @Override
-        public PackedSpmm pack(Arena arena) {
+        public PackedPeer pack(Arena arena) {
             FMatrixSparseCSC byRows = transposedMatrix();
             FMatrixSparseCSC matrix = transposed ? byRows : CommonOps_FSCC.transpose(byRows, null, null);
-            return new PackedSpmm() {
+            return new PackedPeer() {
                 @Override
                 public long packedBytes() {
                     return (long) Integer.BYTES * (matrix.numCols + 1) + 2L * Float.BYTES * matrix.nz_length;
@@ -111,7 +111,7 @@ public final class Ejml implements PeerLibrary {
     }
 
     /** Operands in the arrays that EJML computes on. */
-    private static final class OnHeap implements PackedSpmm.Bound {
+    private static final class OnHeap implements PackedPeer.Bound {
 
         private final Product product;
         private final FMatrixSparseCSC matrix;

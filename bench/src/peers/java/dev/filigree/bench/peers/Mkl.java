@@ -4,8 +4,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.filigree.bench.peer.PeerException;
 import dev.filigree.bench.peer.PeerLibrary;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.FunctionDescriptor;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,11 +49,11 @@ public final class Mkl implements PeerLibrary {
     }
 
     @Override
-    public List<SpmmVariant> spmm(String name, SpmmPeerProblem problem) {
+    public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
         if (name.equals("mkl-sparse")) {
             return sparse.variants(problem);
         }
-        List<SpmmVariant> variants = new ArrayList<>(cblas.variants(problem));
+        List<PeerVariant> variants = new ArrayList<>(cblas.variants(problem));
         variants.add(packed.variant(problem));
         return variants;
     }

@@ -5,9 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import dev.filigree.bench.peer.PackedSpmm;
+import dev.filigree.bench.peer.PackedPeer;
+import dev.filigree.bench.peer.PeerProblem;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
@@ -33,15 +34,15 @@ final class MklPacked {
             JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, JAVA_FLOAT, ADDRESS, JAVA_INT));
     }
 
-    SpmmVariant variant(SpmmPeerProblem problem) {
-        return new SpmmVariant() {
+    PeerVariant variant(SpmmPeerProblem problem) {
+        return new PeerVariant() {
             @Override
             public String kernel() {
                 return "cblas_sgemm_compute";
             }
 
             @Override
-            public PackedSpmm pack(Arena arena) {
+            public PackedPeer pack(Arena arena) {
                 boolean tokens = problem.shape().tokenMajor();
                 MemorySegment matrix = MklPacked.this.pack(problem, arena);
                 // It asks for megabytes even where the matrix has few.
@@ -60,7 +61,7 @@ final class MklPacked {
         int n = s.tokenMajor() ? s.rows() : s.n();
         try (Arena unpacked = Arena.ofConfined()) {
             long bytes = (long) size.invokeExact(side, m, n, s.cols());
-            MemorySegment packed = arena.allocate(bytes, SpmmPeerProblem.ALIGNMENT);
+            MemorySegment packed = arena.allocate(bytes, PeerProblem.ALIGNMENT);
             pack.invokeExact(Cblas.ROW_MAJOR, side, transpose, m, n, s.cols(), 1f, problem.dense(unpacked), s.cols(),
                 packed);
             return packed;

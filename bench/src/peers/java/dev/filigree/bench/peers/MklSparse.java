@@ -4,10 +4,11 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import dev.filigree.bench.peer.PackedSpmm;
+import dev.filigree.bench.peer.PackedPeer;
 import dev.filigree.bench.peer.PeerException;
+import dev.filigree.bench.peer.PeerProblem;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemoryLayout;
@@ -54,8 +55,8 @@ final class MklSparse {
         destroy = library.find("mkl_sparse_destroy", FunctionDescriptor.of(JAVA_INT, ADDRESS));
     }
 
-    List<SpmmVariant> variants(SpmmPeerProblem problem) {
-        List<SpmmVariant> variants = new ArrayList<>();
+    List<PeerVariant> variants(SpmmPeerProblem problem) {
+        List<PeerVariant> variants = new ArrayList<>();
         variants.add(variant(problem, false));
         if (problem.shape().n() == 1) {
             variants.add(variant(problem, true));
@@ -63,15 +64,15 @@ final class MklSparse {
         return variants;
     }
 
-    private SpmmVariant variant(SpmmPeerProblem problem, boolean vector) {
-        return new SpmmVariant() {
+    private PeerVariant variant(SpmmPeerProblem problem, boolean vector) {
+        return new PeerVariant() {
             @Override
             public String kernel() {
                 return vector ? "mkl_sparse_s_mv" : "mkl_sparse_s_mm";
             }
 
             @Override
-            public PackedSpmm pack(Arena arena) {
+            public PackedPeer pack(Arena arena) {
                 return new Packed(problem, vector, arena);
             }
         };
@@ -84,7 +85,7 @@ final class MklSparse {
     }
 
     /** A handle and its arrays. */
-    private final class Packed implements PackedSpmm {
+    private final class Packed implements PackedPeer {
 
         private final SpmmPeerProblem problem;
         private final boolean vector;
@@ -96,8 +97,8 @@ final class MklSparse {
             this.vector = vector;
             SpmmPeerProblem.Shape s = problem.shape();
             MemorySegment offsets = problem.intOffsets(arena);
-            MemorySegment columns = SpmmPeerProblem.copy(problem.columns(), arena);
-            MemorySegment values = SpmmPeerProblem.copy(problem.values(), arena);
+            MemorySegment columns = PeerProblem.copy(problem.columns(), arena);
+            MemorySegment values = PeerProblem.copy(problem.values(), arena);
             csrBytes = offsets.byteSize() + columns.byteSize() + values.byteSize();
             try {
                 MemorySegment handle = arena.allocate(ADDRESS);

@@ -28,11 +28,20 @@ final class NativeFunctions {
      * @throws PeerException if it is not there, or the system's loader refuses it
      */
     static NativeFunctions load(String artifact, String library) {
+        return loadFrom("org/bytedeco/" + artifact + "/" + PeerPool.PLATFORM, library);
+    }
+
+    /**
+     * The same, of a jar that is laid out otherwise.
+     *
+     * @param inJar folder of the library in its jar
+     */
+    static NativeFunctions loadFrom(String inJar, String library) {
         String folder = System.getProperty(PeerPool.NATIVES);
         if (folder == null) {
             throw new PeerException("-D" + PeerPool.NATIVES + " does not say where its library is");
         }
-        Path file = Path.of(folder, "org", "bytedeco", artifact, PeerPool.PLATFORM, library);
+        Path file = Path.of(folder, inJar, library);
         if (!Files.isRegularFile(file)) {
             throw new PeerException("no " + file);
         }

@@ -4,11 +4,12 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.filigree.Activation;
 import dev.filigree.DType;
-import dev.filigree.bench.peer.PackedSpmm;
+import dev.filigree.bench.peer.PackedPeer;
 import dev.filigree.bench.peer.PeerException;
 import dev.filigree.bench.peer.PeerLibrary;
+import dev.filigree.bench.peer.PeerProblem;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
@@ -59,9 +60,9 @@ public final class OneDnn implements PeerLibrary {
     }
 
     @Override
-    public List<SpmmVariant> spmm(String name, SpmmPeerProblem problem) {
+    public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
         boolean sparse = name.equals("onednn-sparse");
-        List<SpmmVariant> variants = new ArrayList<>();
+        List<PeerVariant> variants = new ArrayList<>();
         boolean activates = problem.shape().activation() != Activation.NONE;
         for (Form form : Form.values()) {
             // The pass over an output is f32's.
@@ -75,8 +76,8 @@ public final class OneDnn implements PeerLibrary {
         return variants;
     }
 
-    private SpmmVariant variant(SpmmPeerProblem problem, Form form, boolean sparse, boolean fused) {
-        return new SpmmVariant() {
+    private PeerVariant variant(SpmmPeerProblem problem, Form form, boolean sparse, boolean fused) {
+        return new PeerVariant() {
             @Override
             public String kernel() {
                 return "dnnl_matmul " + form.name().toLowerCase(Locale.ROOT).replace('_', ' ');
@@ -88,14 +89,14 @@ public final class OneDnn implements PeerLibrary {
             }
 
             @Override
-            public PackedSpmm pack(Arena arena) {
+            public PackedPeer pack(Arena arena) {
                 return new Packed(problem, form, sparse, fused, arena);
             }
         };
     }
 
     /** A primitive and the matrix as it wants it. */
-    private final class Packed implements PackedSpmm {
+    private final class Packed implements PackedPeer {
 
         private final SpmmPeerProblem problem;
         private final Form form;
@@ -129,7 +130,7 @@ public final class OneDnn implements PeerLibrary {
                 } else {
                     MemorySegment wanted = first ? api.source(primitiveDescription) : api.weights(primitiveDescription);
                     bytes = api.size(wanted);
-                    matrix = api.memory(wanted, arena.allocate(bytes, SpmmPeerProblem.ALIGNMENT));
+                    matrix = api.memory(wanted, arena.allocate(bytes, PeerProblem.ALIGNMENT));
                     reorder(first, wanted);
                 }
             } finally {
@@ -160,16 +161,16 @@ public final class OneDnn implements PeerLibrary {
         }
 
         private static MemorySegment[] byRows(SpmmPeerProblem problem, Arena arena) {
-            return new MemorySegment[] {SpmmPeerProblem.copy(problem.values(), arena),
-                SpmmPeerProblem.copy(problem.columns(), arena), problem.intOffsets(arena)};
+            return new MemorySegment[] {PeerProblem.copy(problem.values(), arena),
+                PeerProblem.copy(problem.columns(), arena), problem.intOffsets(arena)};
         }
 
         /** CSR of the transpose. */
         private static MemorySegment[] byColumns(SpmmPeerProblem problem, Arena arena) {
             SpmmPeerProblem.Shape s = problem.shape();
-            MemorySegment offsets = arena.allocate(Integer.BYTES * (s.cols() + 1L), SpmmPeerProblem.ALIGNMENT);
-            MemorySegment rows = arena.allocate(Math.max(4, Integer.BYTES * s.nnz()), SpmmPeerProblem.ALIGNMENT);
-            MemorySegment values = arena.allocate(Math.max(4, Float.BYTES * s.nnz()), SpmmPeerProblem.ALIGNMENT);
+            MemorySegment offsets = arena.allocate(Integer.BYTES * (s.cols() + 1L), PeerProblem.ALIGNMENT);
+            MemorySegment rows = arena.allocate(Math.max(4, Integer.BYTES * s.nnz()), PeerProblem.ALIGNMENT);
+            MemorySegment values = arena.allocate(Math.max(4, Float.BYTES * s.nnz()), PeerProblem.ALIGNMENT);
             int[] next = new int[s.cols() + 1];
             for (long p = 0; p < s.nnz(); p++) {
                 next[problem.columns().getAtIndex(ValueLayout.JAVA_INT, p) + 1]++;

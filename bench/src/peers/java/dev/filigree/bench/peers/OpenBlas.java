@@ -4,8 +4,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.filigree.bench.peer.PeerException;
 import dev.filigree.bench.peer.PeerLibrary;
+import dev.filigree.bench.peer.PeerVariant;
 import dev.filigree.bench.peer.SpmmPeerProblem;
-import dev.filigree.bench.peer.SpmmVariant;
 import java.lang.foreign.FunctionDescriptor;
 import java.util.List;
 
@@ -36,7 +36,7 @@ public final class OpenBlas implements PeerLibrary {
     }
 
     @Override
-    public List<SpmmVariant> spmm(String name, SpmmPeerProblem problem) {
+    public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
         return cblas.variants(problem);
     }
 }

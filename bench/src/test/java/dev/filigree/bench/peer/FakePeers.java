@@ -9,7 +9,7 @@ import java.util.List;
 public final class FakePeers implements PeerLibrary {
 
     static final List<String> NAMES = List.of("fake-right", "fake-wrong", "fake-noisy", "fake-crashing",
-        "fake-refusing", "fake-choosy", "fake-hoarding");
+        "fake-refusing", "fake-choosy", "fake-hoarding", "fake-sparse");
 
     /** Called by the service loader. */
     public FakePeers() {}
@@ -25,20 +25,38 @@ public final class FakePeers implements PeerLibrary {
     }
 
     @Override
-    public List<SpmmVariant> spmm(String name, SpmmPeerProblem problem) {
-        SpmmVariant plain = new Variant(name, problem, 0);
+    public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
+        PeerVariant plain = new Variant(name, problem, 0);
         return name.equals("fake-choosy") ? List.of(new Variant("fake-refusing", problem, 0),
             new Variant("slow", problem, 2_000_000), new Variant("quick", problem, 0)) : List.of(plain);
     }
 
-    private record Variant(String kernel, SpmmPeerProblem problem, long delayNanos) implements SpmmVariant {
+    @Override
+    public List<PeerVariant> attention(String name, AttentionPeerProblem problem) {
+        if (name.equals("fake-refusing")) {
+            throw new PeerException("not this mask");
+        }
+        return List.of(new PeerVariant() {
+            @Override
+            public String kernel() {
+                return name;
+            }
+
+            @Override
+            public PackedPeer pack(Arena arena) {
+                return new FakeAttention(problem, name.equals("fake-wrong"));
+            }
+        });
+    }
+
+    private record Variant(String kernel, SpmmPeerProblem problem, long delayNanos) implements PeerVariant {
 
         @Override
-        public PackedSpmm pack(Arena arena) {
+        public PackedPeer pack(Arena arena) {
             if (kernel.equals("fake-refusing")) {
                 throw new PeerException("not\nthis one");
             }
-            return new PackedSpmm() {
+            return new PackedPeer() {
                 @Override
                 public long packedBytes() {
                     return 12 * problem.shape().nnz();

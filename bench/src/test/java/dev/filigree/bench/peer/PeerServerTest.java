@@ -39,7 +39,7 @@ class PeerServerTest {
         Path file = folder.resolve("shared");
         try (Arena arena = Arena.ofConfined(); FileChannel channel = FileChannel.open(file,
                 StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-            SpmmPeerProblem problem = SpmmPeerProblem.over(SHAPE,
+            SpmmPeerProblem problem = SHAPE.over(
                 channel.map(FileChannel.MapMode.READ_WRITE, 0, SHAPE.sharedBytes(), arena));
             for (int r = 0; r <= 2; r++) {
                 problem.offsets().setAtIndex(ValueLayout.JAVA_LONG, r, List.of(0L, 2L, 3L).get(r));
@@ -67,7 +67,7 @@ class PeerServerTest {
         assertThat(answers.get(3)).isEqualTo(PeerServer.MARK + "ok");
         assertThat(answers.get(4)).isEqualTo(PeerServer.MARK + "error\tnothing is open as 7");
         try (Arena arena = Arena.ofConfined(); FileChannel channel = FileChannel.open(file)) {
-            SpmmPeerProblem problem = SpmmPeerProblem.over(SHAPE,
+            SpmmPeerProblem problem = SHAPE.over(
                 channel.map(FileChannel.MapMode.READ_ONLY, 0, SHAPE.sharedBytes(), arena));
             assertThat(problem.output().toArray(ValueLayout.JAVA_FLOAT)).containsExactly(17, 22, 0, 0);
         }

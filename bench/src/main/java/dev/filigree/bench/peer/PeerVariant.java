@@ -2,8 +2,8 @@ package dev.filigree.bench.peer;
 
 import java.lang.foreign.Arena;
 
-/** One way in which a library can do an SpMM. */
-public interface SpmmVariant {
+/** One way in which a library can solve a problem. */
+public interface PeerVariant {
 
     /** The functions that it calls. */
     String kernel();
@@ -14,10 +14,10 @@ public interface SpmmVariant {
     }
 
     /**
-     * Packs the matrix: all that is done once and is no part of a run.
+     * Prepares it, as by packing a matrix: all that is done once and is no part of a run.
      *
-     * @param arena of everything that the packed matrix needs
+     * @param arena of everything that this needs
      * @throws PeerException if the library refuses
      */
-    PackedSpmm pack(Arena arena);
+    PackedPeer pack(Arena arena);
 }

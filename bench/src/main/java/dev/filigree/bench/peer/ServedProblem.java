@@ -14,8 +14,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 
-/** One SpMM of a helper process: a packed matrix and operands for each working set. */
-final class ServedSpmm implements AutoCloseable {
+/** One problem of a helper process: what is packed, and operands, for each working set. */
+final class ServedProblem implements AutoCloseable {
 
     private static final int TRIALS = 3;
     /** Copies that are mostly padding could exhaust the memory. */
@@ -23,28 +23,31 @@ final class ServedSpmm implements AutoCloseable {
     private static final long TRIAL_NANOS = 20_000_000;
 
     private final Arena shared;
-    private final SpmmPeerProblem problem;
+    private final PeerProblem problem;
     private Candidate chosen;
 
-    private ServedSpmm(Arena shared, SpmmPeerProblem problem) {
+    private ServedProblem(Arena shared, PeerProblem problem) {
         this.shared = shared;
         this.problem = problem;
     }
 
     /** Packs a problem in every way that the library has for it, and keeps the fastest. */
-    static ServedSpmm open(PeerLibrary library, String name, Path file, long cache, SpmmPeerProblem.Shape shape)
+    static ServedProblem open(PeerLibrary library, String name, Path file, long cache, PeerProblem.Shape shape)
             throws IOException {
         if (shape.dtype() == DType.BF16 && !library.takesBf16(name)) {
             throw new PeerException("it takes no bf16");
         }
         Arena shared = Arena.ofConfined();
-        ServedSpmm served = null;
+        ServedProblem served = null;
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             MemorySegment memory =
                 channel.map(FileChannel.MapMode.READ_WRITE, 0, shape.sharedBytes(), shared);
-            SpmmPeerProblem problem = SpmmPeerProblem.over(shape, memory);
-            served = new ServedSpmm(shared, problem);
-            served.choose(library.spmm(name, problem), cache);
+            PeerProblem problem = shape.over(memory);
+            served = new ServedProblem(shared, problem);
+            served.choose(switch (problem) {
+                case SpmmPeerProblem spmm -> library.spmm(name, spmm);
+                case AttentionPeerProblem attention -> library.attention(name, attention);
+            }, cache);
             return served;
         } finally {
             if (served == null || served.chosen == null) {
@@ -53,10 +56,10 @@ final class ServedSpmm implements AutoCloseable {
         }
     }
 
-    private void choose(List<SpmmVariant> variants, long cache) {
+    private void choose(List<PeerVariant> variants, long cache) {
         double best = Double.POSITIVE_INFINITY;
         List<String> refusals = new ArrayList<>();
-        for (SpmmVariant variant : variants) {
+        for (PeerVariant variant : variants) {
             Candidate candidate = new Candidate(problem, variant);
             boolean kept = false;
             try {
@@ -87,15 +90,15 @@ final class ServedSpmm implements AutoCloseable {
     private static final class Candidate implements AutoCloseable {
 
         private final Arena arena = Arena.ofConfined();
-        private final List<PackedSpmm> packed = new ArrayList<>();
-        private final List<PackedSpmm.Bound> bound = new ArrayList<>();
+        private final List<PackedPeer> packed = new ArrayList<>();
+        private final List<PackedPeer.Bound> bound = new ArrayList<>();
         private final List<Double> packMillis = new ArrayList<>();
-        private final SpmmPeerProblem problem;
-        private final SpmmVariant variant;
+        private final PeerProblem problem;
+        private final PeerVariant variant;
         private final boolean activates;
         private int next;
 
-        Candidate(SpmmPeerProblem problem, SpmmVariant variant) {
+        Candidate(PeerProblem problem, PeerVariant variant) {
             this.problem = problem;
             this.variant = variant;
             activates = problem.shape().activation() != Activation.NONE && !variant.fusesActivation();
@@ -113,8 +116,8 @@ final class ServedSpmm implements AutoCloseable {
             while (packed.size() < sets) {
                 packOne();
             }
-            for (PackedSpmm matrix : packed) {
-                bound.add(matrix.bind(SpmmPeerProblem.copy(problem.input(), arena), arena));
+            for (PackedPeer matrix : packed) {
+                bound.add(matrix.bind(PeerProblem.copy(problem.input(), arena), arena));
             }
         }
 
@@ -142,7 +145,7 @@ final class ServedSpmm implements AutoCloseable {
         long run(int count) {
             long start = System.nanoTime();
             for (int i = 0; i < count; i++) {
-                PackedSpmm.Bound set = bound.get(next);
+                PackedPeer.Bound set = bound.get(next);
                 set.run();
                 if (activates) {
                     VectorMath.activate(problem.shape().activation().code(), set.output(), 0,
@@ -155,7 +158,7 @@ final class ServedSpmm implements AutoCloseable {
 
         @Override
         public void close() {
-            packed.forEach(PackedSpmm::close);
+            packed.forEach(PackedPeer::close);
             arena.close();
         }
     }

@@ -3,8 +3,8 @@ package dev.filigree.bench.peer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** A packed matrix. */
-public interface PackedSpmm extends AutoCloseable {
+/** A problem that a library has prepared: a packed matrix, or an operator. */
+public interface PackedPeer extends AutoCloseable {
 
     /** What the library says of how it runs, if anything. */
     default String detail() {
@@ -22,7 +22,7 @@ public interface PackedSpmm extends AutoCloseable {
     /**
      * Prepares runs on an operand.
      *
-     * @param input the dense operand, in native memory, aligned to 64 bytes
+     * @param input the operands that are not packed, in native memory, aligned to 64 bytes
      * @param arena of the output
      */
     Bound bind(MemorySegment input, Arena arena);
@@ -30,7 +30,7 @@ public interface PackedSpmm extends AutoCloseable {
     @Override
     default void close() {}
 
-    /** A packed matrix with its operands. */
+    /** The same with its operands. */
     interface Bound {
 
         /** Computes the output. */
