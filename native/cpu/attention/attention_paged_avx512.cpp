@@ -51,6 +51,15 @@ template <class T> struct Split {
     int64_t sequence, kv_head, next, end; /* of the pair's selected keys */
 };
 
+constexpr int64_t kPageBytes = 4096;
+
+/* Has the translation of each page of memory looked up: a walk takes as long as many lines, and stops prefetchers. */
+template <class T> FILIGREE_INLINE void touch(const T *from, int64_t elements) {
+    const char *at = reinterpret_cast<const char *>(from);
+    for (int64_t i = 0; i < elements * static_cast<int64_t>(sizeof(T)); i += kPageBytes)
+        _mm_prefetch(at + i, _MM_HINT_T1);
+}
+
 /* Finds the rows of the next keys of a split. */
 template <class T> void find(Split<T> &split, Step<T> &step) {
     const filigree_paged_shape &s = *split.shape;
@@ -70,6 +79,7 @@ template <class T> void find(Split<T> &split, Step<T> &step) {
         if (blocks != nullptr) run = smaller(run, s.block_keys - in_block);
         int64_t row = pages[token / s.page_rows] * s.cache.batch + split.kv_head * s.cache.head +
                       in_page * s.cache.row;
+        touch(keys + row, run * s.cache.row), touch(values + row, run * s.cache.row);
         for (const int64_t stop = i + run; i < stop; ++i, ++token, row += s.cache.row) {
             step.keys[i] = keys + row, step.values[i] = values + row;
             step.tokens[i] = static_cast<int32_t>(token);

@@ -39,9 +39,7 @@ record AttentionComparison(List<ContenderResult> results) {
             for (Backend backend : backends) {
                 Optional<Refusal> refusal = backend.unavailabilityCause();
                 if (refusal.isPresent() || backend == Backend.CUDA) {
-                    String reason = refusal.map(r -> r.reason() + " (" + r.cure() + ")")
-                        .orElse("operands in device memory are not built in yet");
-                    results.add(new ContenderResult.Failure("filigree/" + backend.id(), reason, false));
+                    results.add(refused(backend, refusal));
                 } else {
                     entrants.add(new AttentionEntrant(AttentionContender.open(problem, backend, team), problem));
                     best = best == null || backend.compareTo(best) > 0 ? backend : best;
@@ -73,6 +71,13 @@ record AttentionComparison(List<ContenderResult> results) {
         } finally {
             entrants.forEach(entrant -> entrant.contender().close());
         }
+    }
+
+    /** Why a backend takes no part. */
+    static ContenderResult refused(Backend backend, Optional<Refusal> refusal) {
+        String reason = refusal.map(r -> r.reason() + " (" + r.cure() + ")")
+            .orElse("operands in device memory are not built in yet");
+        return new ContenderResult.Failure("filigree/" + backend.id(), reason, false);
     }
 
     /** How many results were wrong. */

@@ -22,7 +22,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 @Command(name = "attention", mixinStandardHelpOptions = true, usageHelpAutoWidth = true, sortOptions = false,
-    description = "Block-sparse attention: out = softmax(q k^T / sqrt(d)) v over the blocks of a mask.")
+    description = "Block-sparse attention: out = softmax(q k^T / sqrt(d)) v over the blocks of a mask, or of a paged "
+        + "cache.")
 final class BenchAttentionCommand implements Callable<Integer> {
 
     private static final Duration WARM_UP = Duration.ofSeconds(1);
@@ -55,11 +56,18 @@ final class BenchAttentionCommand implements Callable<Integer> {
         description = "dense, causal, sliding-window, streaming, longformer, bigbird, dilated, vertical-slash.")
     private AttentionLayouts layout;
 
+    @Option(names = "--decode", description = "One query over a paged cache of --seq keys, of which --density are "
+        + "selected, beside the same over all of them.")
+    private boolean decode;
+
+    @Option(names = "--page", paramLabel = "R", description = "Decode: tokens of a page (default: ${DEFAULT-VALUE}).")
+    private int page = 64;
+
     @Option(names = "--causal", description = "Drop the keys after each query.")
     private boolean causal;
 
     @Option(names = "--dtype", converter = Choice.OfDType.class, paramLabel = "TYPE",
-        description = "Storage type: f32 (default).")
+        description = "Storage type: f32 (default); of a cache bf16, too.")
     private DType dtype = DType.F32;
 
     @Mixin
@@ -68,20 +76,54 @@ final class BenchAttentionCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         check();
-        AttentionCase problem = problem();
         SideBySide.Settings settings = new SideBySide.Settings(common.rounds(), WARM_UP, BATCH);
+        return decode ? decode(settings) : prefill(settings);
+    }
+
+    private int decode(SideBySide.Settings settings) {
+        DecodeProblem problem = new DecodeProblem(
+            seq, heads, kvHeads == null ? heads : kvHeads, headDim, page, block, density, dtype, common.seed());
+        AttentionComparison comparison;
+        try (Workers team = Workers.of(common.threads());
+                Progress progress = new Progress("attention", common.rounds())) {
+            comparison = DecodeComparison.run(
+                problem, common.backends(), common.peers(), team, settings, progress::step);
+        }
+        long selected = DecodeProblem.selected(problem.sparse().getFirst());
+        JsonObject json = describe(problem.kvHeads());
+        json.addProperty("page", page);
+        common.describe(json);
+        json.addProperty("nnz", selected * (heads / problem.kvHeads()));
+        json.addProperty("sparsity", Json.rounded(1 - (double) selected / ((double) seq * problem.kvHeads())));
+        return print(comparison, json, String.format(Locale.ROOT,
+            "decode over %d keys in %s, %d of them selected by each of %d heads", seq, dtype.id(),
+            selected / problem.kvHeads(), problem.kvHeads()));
+    }
+
+    private int prefill(SideBySide.Settings settings) {
+        AttentionCase problem = problem();
         AttentionComparison comparison;
         try (Workers team = Workers.of(common.threads()); PeerPool pool = new PeerPool(common.threads());
                 Progress progress = new Progress("attention", common.rounds())) {
             comparison = AttentionComparison.run(
                 problem, common.backends(), common.peers(), pool, team, settings, progress::step);
         }
+        BlockMask mask = causal ? problem.mask().intersection(BlockMasks.causal(problem.mask().grid()))
+            : problem.mask();
+        JsonObject json = describe(problem.kvHeads());
+        common.describe(json);
+        json.addProperty("nnz", mask.elements());
+        json.addProperty("sparsity", Json.rounded(1 - mask.density()));
+        return print(comparison, json, problem.mask() + (causal ? ", causal" : ""));
+    }
+
+    private int print(AttentionComparison comparison, JsonObject json, String what) {
         PrintWriter out = spec.commandLine().getOut();
         if (common.json()) {
-            out.println(Json.line(comparison.toJson(describe(problem))));
+            out.println(Json.line(comparison.toJson(json)));
         } else {
-            out.printf(Locale.ROOT, "attention  %d heads over %d, dim %d, %s%s, %d %s, %d rounds%n", heads,
-                problem.kvHeads(), headDim, problem.mask(), causal ? ", causal" : "", common.threads(),
+            out.printf(Locale.ROOT, "attention  %d heads over %d, dim %d, %s, %d %s, %d rounds%n", heads,
+                kvHeads == null ? heads : kvHeads, headDim, what, common.threads(),
                 common.threads() == 1 ? "thread" : "threads", common.rounds());
             ContenderResult.table(comparison.results()).print(out);
         }
@@ -109,7 +151,11 @@ final class BenchAttentionCommand implements Callable<Integer> {
         if (density != null) {
             common.requireRange("--density", density, 0, 1);
         }
-        if (dtype != DType.F32) {
+        common.requireRange("--page", page, 1, MOST_TOKENS);
+        if (decode && (density == null || density == 0)) {
+            throw new ParameterException(spec.commandLine(), "--decode needs a --density above 0");
+        }
+        if (dtype != DType.F32 && !decode) {
             refuse("--dtype", "attention has no kernels for " + dtype.id() + " yet");
         }
     }
@@ -127,13 +173,12 @@ final class BenchAttentionCommand implements Callable<Integer> {
             AttentionCase.Place.SHARED);
     }
 
-    private JsonObject describe(AttentionCase problem) {
-        BlockMask mask = causal ? problem.mask().intersection(BlockMasks.causal(problem.mask().grid()))
-            : problem.mask();
+    /** The options of this command; those of all commands, and what follows from them, come after. */
+    private JsonObject describe(int keyHeads) {
         JsonObject json = new JsonObject();
         json.addProperty("seq", seq);
         json.addProperty("heads", heads);
-        json.addProperty("kv_heads", problem.kvHeads());
+        json.addProperty("kv_heads", keyHeads);
         json.addProperty("head_dim", headDim);
         json.addProperty("block", block);
         if (layout == null) {
@@ -143,9 +188,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
         }
         json.addProperty("causal", causal);
         json.addProperty("dtype", dtype.id());
-        common.describe(json);
-        json.addProperty("nnz", mask.elements());
-        json.addProperty("sparsity", Json.rounded(1 - mask.density()));
+        json.addProperty("decode", decode);
         return json;
     }
 }

@@ -43,7 +43,7 @@ final class BenchFloorsCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--family", required = true, paramLabel = "NAME", description = "The family: spmm, nm or mlp.")
+    @Option(names = "--family", required = true, paramLabel = "NAME", description = "The family: spmm, nm, attention or mlp.")
     private String family;
 
     @Option(names = "--data", paramLabel = "FOLDER", description = "Published matrices, for the floors that need them: "
@@ -64,7 +64,8 @@ final class BenchFloorsCommand implements Callable<Integer> {
     private final Map<String, Family> families;
 
     BenchFloorsCommand() {
-        this(Map.of("spmm", SpmmFloors::floors, "nm", NmFloors::floors, "mlp", MlpFloors::floors));
+        this(Map.of("spmm", SpmmFloors::floors, "nm", NmFloors::floors, "attention", AttentionFloors::floors, "mlp",
+            MlpFloors::floors));
     }
 
     /** For tests: other families. */

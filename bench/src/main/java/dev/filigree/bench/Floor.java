@@ -3,6 +3,7 @@ package dev.filigree.bench;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 
 /**
  * A ratio that a family has to reach: what is measured, and how the measure follows from the cases.
@@ -15,9 +16,10 @@ import java.util.function.ToDoubleFunction;
  * @param measure of the cases that have figures; those that lack one are left out
  * @param missing why there is nothing to measure, if so
  * @param note on the cases, empty if there is nothing to say
+ * @param base that must be met, too, in the same run: a ratio to a slow path of our own is worth nothing
  */
 record Floor(String id, String what, double least, double goal, List<FloorCase> cases,
-        ToDoubleFunction<List<FloorCase.Times>> measure, Optional<String> missing, String note) {
+        ToDoubleFunction<List<FloorCase.Times>> measure, Optional<String> missing, String note, Optional<Floor> base) {
 
     Floor {
         cases = List.copyOf(cases);
@@ -26,16 +28,26 @@ record Floor(String id, String what, double least, double goal, List<FloorCase> 
     static Floor of(String id, String what, double least, double goal, List<FloorCase> cases,
             ToDoubleFunction<List<FloorCase.Times>> measure) {
         return new Floor(id, what, least, goal, cases, measure,
-            cases.isEmpty() ? Optional.of("no cases") : Optional.empty(), "");
+            cases.isEmpty() ? Optional.of("no cases") : Optional.empty(), "", Optional.empty());
+    }
+
+    /** A floor that cannot be measured, and why. */
+    static Floor unmeasured(String id, String what, double least, double goal, String why) {
+        return of(id, what, least, goal, List.of(), times -> Double.NaN).missing(why);
     }
 
     /** The same floor where it cannot be measured. */
     Floor missing(String why) {
-        return new Floor(id, what, least, goal, List.of(), measure, Optional.of(why), note);
+        return new Floor(id, what, least, goal, List.of(), measure, Optional.of(why), note, base);
     }
 
     Floor noted(String text) {
-        return new Floor(id, what, least, goal, cases, measure, missing, text);
+        return new Floor(id, what, least, goal, cases, measure, missing, text, base);
+    }
+
+    /** The same floor, which is met only where another on the same cases is. */
+    Floor on(Floor path) {
+        return new Floor(id, what, least, goal, cases, measure, missing, note, Optional.of(path));
     }
 
     /** What became of it. */
@@ -66,9 +78,18 @@ record Floor(String id, String what, double least, double goal, List<FloorCase> 
             return new Outcome(this, Double.NaN, Verdict.NOT_MEASURED, 0, errors);
         }
         double value = measure.applyAsDouble(complete);
+        if (Double.isNaN(value)) {
+            String absent = complete.stream().flatMap(times -> times.absent().entrySet().stream()).distinct()
+                .map(entry -> entry.getKey() + ": " + entry.getValue()).collect(Collectors.joining("; "));
+            return new Outcome(this, Double.NaN, Verdict.NOT_MEASURED, 0, absent);
+        }
         String left = complete.size() == all.size() ? note
             : (all.size() - complete.size()) + " of " + all.size() + " cases failed, such as " + errors
                 + (note.isEmpty() ? "" : "; " + note);
+        if (value >= least && base.isPresent() && base.get().judge(all).verdict() != Verdict.MET) {
+            return new Outcome(this, value, Verdict.MISSED, complete.size(), base.get().id + " is not met"
+                + (left.isEmpty() ? "" : "; " + left));
+        }
         return new Outcome(this, value, value >= least ? Verdict.MET : Verdict.MISSED, complete.size(), left);
     }
 }

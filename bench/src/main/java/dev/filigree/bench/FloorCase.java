@@ -33,11 +33,22 @@ interface FloorCase {
      * @param nnz its nonzeros
      * @param error why a time is missing, if one is
      * @param wrong whether a result of ours was wrong
+     * @param absent contenders that have no time while the others have, and why
      */
     record Times(String label, Map<String, Double> millis, double sparsity, long nnz, Optional<String> error,
-            boolean wrong) {
+            boolean wrong, Map<String, String> absent) {
 
         static final String OURS = "ours";
+
+        Times(String label, Map<String, Double> millis, double sparsity, long nnz, Optional<String> error,
+                boolean wrong) {
+            this(label, millis, sparsity, nnz, error, wrong, Map.of());
+        }
+
+        /** A time, or NaN. */
+        double of(String contender) {
+            return millis.getOrDefault(contender, Double.NaN);
+        }
 
         static Times failed(String label, String error) {
             return new Times(label, Map.of(), 0, 0, Optional.of(error), false);

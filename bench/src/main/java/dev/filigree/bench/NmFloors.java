@@ -82,7 +82,7 @@ final class NmFloors {
     }
 
     private static Floor amx(String id, String what, double least, double goal) {
-        return new Floor(id, what, least, goal, List.of(), times -> Double.NaN, Optional.of(NO_AMX), "");
+        return Floor.unmeasured(id, what, least, goal, NO_AMX);
     }
 
     private static Floor vector() {

@@ -43,7 +43,7 @@ class CommandLineTest {
         "@ --peers mkl,mkl-spars                                  | 'mkl-spars' is not one of mkl, onednn",
         "@ --peers=                                               | ''",
         "bench floors                                             | --family",
-        "bench floors --family gemm                               | 'gemm' is not one of mlp, nm, spmm",
+        "bench floors --family gemm                               | 'gemm' is not one of attention, mlp, nm",
         "bench floors --family nm --only decode                   | '--only': 'decode' is not one of nm-",
         "bench floors --family spmm --rounds 0                    | '--rounds': 0",
         "bench floors --family spmm --data no/such                | no/such: not a folder",

@@ -75,6 +75,37 @@ class FloorTest {
         assertThat(none.why()).isEqualTo("b: no library");
     }
 
+    @Test
+    void aRatioToAPathOfOursNeedsThatPathsFloor() {
+        FloorCase any = new Fixed("a", 2, 4, null);
+        List<FloorCase.Times> twice = List.of(times(2, 4, 0, 1));
+        assertThat(floor(2, any).on(floor(2, any)).judge(twice).verdict()).isEqualTo(Floor.Verdict.MET);
+        Floor.Outcome missed = floor(2, any).on(floor(3, any)).judge(twice);
+        assertThat(missed.verdict()).isEqualTo(Floor.Verdict.MISSED);
+        assertThat(missed.measure()).isEqualTo(2);
+        assertThat(missed.why()).isEqualTo("id is not met");
+    }
+
+    @Test
+    void aContenderThatIsAbsentLeavesItsFloorsUnmeasured() {
+        FloorCase.Times alone = new FloorCase.Times("a", Map.of("ours", 1.0), 0, 0, Optional.empty(), false,
+            Map.of("peer", "not part of this build"));
+        Floor floor = Floor.of("id", "what", 1, 2, List.of(new Fixed("a", 1, 1, null)),
+            times -> times.getFirst().of("peer") / times.getFirst().of("ours"));
+        Floor.Outcome outcome = floor.judge(List.of(alone));
+        assertThat(outcome.verdict()).isEqualTo(Floor.Verdict.NOT_MEASURED);
+        assertThat(outcome.why()).isEqualTo("peer: not part of this build");
+    }
+
+    @Test
+    void floorsOfAttentionShareTheirCases() {
+        List<Floor> floors = AttentionFloors.floors(Optional.empty());
+        assertThat(floors).extracting(Floor::id).doesNotHaveDuplicates().contains("attention-f32-64-dense",
+            "attention-f32-128-causal", "attention-f32-64-5", "attention-f32-128-sparse", "attention-f32-64-vector",
+            "attention-bf16-128", "attention-decode-f32-stream", "attention-decode-bf16-10");
+        assertThat(floors.stream().flatMap(floor -> floor.cases().stream()).distinct()).hasSize(6);
+    }
+
     private static CommandLineRun command(Floor floor, String... arguments) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();

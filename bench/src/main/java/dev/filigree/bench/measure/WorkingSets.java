@@ -3,7 +3,8 @@ package dev.filigree.bench.measure;
 /** How many copies of its operands a contender takes in turn, so that a run finds them in memory. */
 public final class WorkingSets {
 
-    private static final int CACHE_MULTIPLE = 4;
+    /** What is read in turn exceeds the cache so many times. */
+    public static final int CACHE_MULTIPLE = 4;
     /** A problem so small that this is not enough is never out of the cache in earnest. */
     private static final int MOST = 4096;
 

@@ -166,7 +166,25 @@ public record DecodeCase(long seed, DType dtype, int[] lengths, int heads, int k
         return Optional.empty();
     }
 
-    private Optional<String> mismatch(Operands o, int b, int head) {
+    /** The largest error of an output over the largest magnitude of the reference; 0 for an output of zeros. */
+    public double relativeError(Operands o) {
+        double worst = 0;
+        double norm = 0;
+        for (int row = 0; row < lengths.length * heads; row++) {
+            Expected expected = expected(o, row / heads, row % heads);
+            for (int d = 0; d < dim; d++) {
+                double error = Math.abs(o.out.get(row / heads, row % heads, 0, d) - expected.out[d]);
+                worst = error <= worst ? worst : error;
+                norm = Math.max(norm, Math.abs(expected.out[d]));
+            }
+        }
+        return worst == 0 ? 0 : worst / norm;
+    }
+
+    /** A row of the reference, and how far a result may be from it. */
+    private record Expected(double[] out, double[] tolerance, double lse, double lseTolerance) {}
+
+    private Expected expected(Operands o, int b, int head) {
         int[] pages = pages();
         int kvHead = head / (heads / kvHeads);
         double scale = (float) options.scale().orElse(1 / Math.sqrt(dim));
@@ -209,23 +227,34 @@ public record DecodeCase(long seed, DType dtype, int[] lengths, int heads, int k
         }
         double relative = (8 + 2 * Math.sqrt(count)) * UNIT + 2 * Math.expm1(2 * worst);
         double lse = count == 0 ? Double.NEGATIVE_INFINITY : max + Math.log(total);
-        double gotLse = o.lse.get(b * heads + head, 0);
-        if (!(gotLse == lse || Math.abs(gotLse - lse) <= relative + 8 * UNIT * Math.abs(lse))) {
-            return Optional.of("lse (" + b + ", " + head + ") is " + gotLse + ", expected " + lse + " [" + this + "]");
+        double[] out = new double[dim];
+        double[] tolerance = new double[dim];
+        for (int t = 0; t < scores.length; t++) {
+            for (int d = 0; d < dim && scores[t] > 0; d++) {
+                double term = scores[t] / total * element(pages, o.cache.values(), b, kvHead, t, d);
+                out[d] += term;
+                tolerance[d] += relative * Math.abs(term);
+            }
         }
         for (int d = 0; d < dim; d++) {
-            double want = 0;
-            double magnitude = 0;
-            for (int t = 0; t < scores.length && count > 0; t++) {
-                double term = scores[t] / total * element(pages, o.cache.values(), b, kvHead, t, d);
-                want += term;
-                magnitude += Math.abs(term);
-            }
+            tolerance[d] += 64 * (count + 1) * 0x1p-126;
+        }
+        return new Expected(out, tolerance, lse, relative + 8 * UNIT * Math.abs(lse));
+    }
+
+    private Optional<String> mismatch(Operands o, int b, int head) {
+        Expected expected = expected(o, b, head);
+        double gotLse = o.lse.get(b * heads + head, 0);
+        if (!(gotLse == expected.lse || Math.abs(gotLse - expected.lse) <= expected.lseTolerance)) {
+            return Optional.of(
+                "lse (" + b + ", " + head + ") is " + gotLse + ", expected " + expected.lse + " [" + this + "]");
+        }
+        for (int d = 0; d < dim; d++) {
             double got = o.out.get(b, head, 0, d);
             // Written so that a NaN is a mismatch.
-            if (!(Math.abs(got - want) <= relative * magnitude + 64 * (count + 1) * 0x1p-126)) {
-                return Optional.of(
-                    "out (" + b + ", " + head + ", " + d + ") is " + got + ", expected " + want + " [" + this + "]");
+            if (!(Math.abs(got - expected.out[d]) <= expected.tolerance[d])) {
+                return Optional.of("out (" + b + ", " + head + ", " + d + ") is " + got + ", expected "
+                    + expected.out[d] + " [" + this + "]");
             }
         }
         return Optional.empty();
