@@ -395,7 +395,7 @@ typedef struct filigree_attention_mask {
 
 #define FILIGREE_ATTENTION_MAGIC 0x316e747461676c66LL /* "flgattn1" in little-endian memory */
 
-/* Strides of an operand (batch, head, row, dim), in floats; the floats of a row are consecutive. */
+/* Strides of an operand (batch, head, row, dim), in elements; the elements of a row are consecutive. */
 typedef struct filigree_attention_strides {
     int64_t batch;
     int64_t head;
@@ -418,6 +418,7 @@ typedef struct filigree_attention_shape {
     int64_t slopes;      /* float[heads]; offset 0: none */
     float scale;
     float soft_cap; /* 0: none */
+    int64_t out_dtype; /* of a bf16 kernel's output; an f32 kernel's is f32 */
 } filigree_attention_shape;
 
 /*
@@ -464,6 +465,33 @@ FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attentio
                                                          const float *k, const float *v, float *out, float *lse,
                                                          float *state, float *packed, int64_t begin, int64_t end,
                                                          void *scratch);
+
+/*
+ * The same of bf16: q, k and v are bf16, out is bf16 or f32, and strides count their elements. Products are those of
+ * vdpbf16ps, x = x + odd (a b), then + even (a b), each fused, denormal operands and sums zeros of their sign, so that
+ * weights are rounded to bf16, too. What differs:
+ *
+ * Packing. The keys of a unit are panels [unit_keys / 16][dim / 2][16] of pairs: element 2 d of a key in the lower half
+ * of a word, element 2 d + 1 in the upper. Its values are panels [D / 16][unit_keys / 2][16] of pairs: key 2 j in the
+ * lower half, key 2 j + 1 in the upper. They begin at word p * (K + V) / 2 + unit * unit_keys * dim / 2 and
+ * p * (K + V) / 2 + K / 2 + unit * unit_keys * D / 2. These are the tiles of an AMX kernel, too.
+ *
+ * Order of sums:
+ *   s_j   = the products of the pairs of q and k_j from +0 in ascending order; then s_j = s_j * scale
+ *   p_j   = exp(s_j - ref), rounded to bf16: to nearest, ties to even
+ *   l[c]  = l[c] * alpha, then + p_j + p_(j - 1), in this order, over the pairs of the step's keys that are the c-th, the
+ *           c + 16-th, ... of the step; as vdpbf16ps by 1, and a pair that is missing to a multiple of 16 is +0
+ *   acc   = acc * alpha unless alpha == 1, then the products of the pairs of p and v over the step's keys in list order
+ * l is a sum of rounded weights, so that the weights of a row still add up to one: out differs from exact attention by
+ * 2^-8 of the weighted magnitudes of v at most, besides its own rounding, and lse by 2^-9.
+ *
+ * packed   pair_count * (K + V) / 2 words, 64-byte aligned
+ */
+FILIGREE_API int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask,
+                                                          const filigree_attention_shape *shape, const uint16_t *q,
+                                                          const uint16_t *k, const uint16_t *v, void *out, float *lse,
+                                                          float *state, void *packed, int64_t begin, int64_t end,
+                                                          void *scratch);
 
 /* ---- mlp ------------------------------------------------------------------------------------------------- */
 

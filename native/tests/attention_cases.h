@@ -1,10 +1,11 @@
-/* What the attention tests share: random packed masks and operands, and the expected bits, straight from
+/* What the attention tests share: random packed masks and operands of f32 or bf16, and the expected bits, straight from
  * filigree.h. */
 #ifndef FILIGREE_TESTS_ATTENTION_CASES_H
 #define FILIGREE_TESTS_ATTENTION_CASES_H
 
 #include "testing.h"
 
+#include "cpu/common/bf16.h"
 #include "cpu/common/math.h"
 #include "filigree.h"
 
@@ -18,6 +19,7 @@ struct AttentionCase {
     int64_t queries, keys, block_rows, block_cols, tile_rows, unit_keys;
     int64_t batch, group, kv_heads, dim, padding;
     bool per_head, lengths, slopes, state;
+    bool f32_out; /* of a bf16 kernel */
     float soft_cap;
     double density;
 };
@@ -100,13 +102,13 @@ inline filigree_attention_strides strides(int64_t heads, int64_t rows, int64_t d
 /* The shape of a call, and the sizes that follow from it. */
 class AttentionShape {
 public:
-    AttentionShape(const AttentionCase &c, Random &random) {
+    AttentionShape(const AttentionCase &c, int64_t out_dtype, Random &random) {
         const int64_t heads = c.group * c.kv_heads;
         h.batch = c.batch, h.heads = heads, h.kv_heads = c.kv_heads, h.dim = c.dim;
         h.pair_count = c.batch * c.kv_heads;
         h.q = h.out = strides(heads, c.queries, c.dim, c.padding);
         h.k = h.v = strides(c.kv_heads, c.keys, c.dim, c.padding);
-        h.scale = 0.3f, h.soft_cap = c.soft_cap;
+        h.scale = 0.3f, h.soft_cap = c.soft_cap, h.out_dtype = out_dtype;
         for (int64_t b = 0; b < c.batch; ++b)
             lengths.push_back(static_cast<int32_t>(c.lengths ? random.between(0, c.keys) : c.keys));
         for (int64_t i = 0; i < heads; ++i) slopes.push_back(c.slopes ? random.value() * 0.001f : 0.0f);
@@ -118,7 +120,7 @@ public:
         std::memcpy(bytes.data() + sizeof h + lengths.size() * 4, slopes.data(), slopes.size() * 4);
     }
 
-    static int64_t floats(const filigree_attention_strides &s, int64_t batch, int64_t heads, int64_t rows,
+    static int64_t elements(const filigree_attention_strides &s, int64_t batch, int64_t heads, int64_t rows,
                           int64_t dim) {
         return (batch - 1) * s.batch + (heads - 1) * s.head + (rows - 1) * s.row + dim;
     }
@@ -129,6 +131,7 @@ public:
     std::vector<char> bytes;
 };
 
+/* Of f32; half as many words of bf16. */
 inline int64_t packed_floats(const AttentionCase &c, const PackedMask &m) {
     return c.batch * c.kv_heads * m.unit_count() * c.unit_keys * (c.dim + (c.dim + 15) / 16 * 16);
 }
@@ -146,19 +149,62 @@ struct ExpectedRow {
     float m;
 };
 
-inline ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, const AttentionShape &shape,
-                              const float *q, const float *k, const float *v, ExpectedRow start, int64_t b,
-                              int64_t head, int64_t tile, int64_t i) {
+inline float value_of(float x) { return x; }
+inline float value_of(uint16_t x) { return filigree::bf16_to_float(x); }
+
+inline uint32_t pair_of(uint16_t even, uint16_t odd) { return even | uint32_t{odd} << 16; }
+
+/* The scaled score of a query and a key. */
+inline float score_of(const float *q, const float *k, int64_t dim, float scale) {
+    float x = 0;
+    for (int64_t d = 0; d < dim; ++d) x = std::fma(scale * q[d], k[d], x);
+    return x;
+}
+
+inline float score_of(const uint16_t *q, const uint16_t *k, int64_t dim, float scale) {
+    float x = 0;
+    for (int64_t d = 0; d < dim; d += 2)
+        x = filigree::multiply_add(pair_of(q[d], q[d + 1]), pair_of(k[d], k[d + 1]), x);
+    return x * scale;
+}
+
+/* A step's weights join l, and acc its weighted values; value(i, d) is element d of the i-th key. */
+template <class Value>
+void add_weights(float, const std::vector<float> &weights, const Value &value, std::vector<float> &l,
+                 std::vector<float> &acc) {
+    for (size_t i = 0; i < weights.size(); ++i) {
+        l[i % 16] += weights[i];
+        for (size_t d = 0; d < acc.size(); ++d) acc[d] = std::fma(weights[i], value(i, d), acc[d]);
+    }
+}
+
+template <class Value>
+void add_weights(uint16_t, std::vector<float> weights, const Value &value, std::vector<float> &l,
+                 std::vector<float> &acc) {
+    const size_t count = weights.size();
+    weights.resize((count + 31) / 32 * 32);
+    for (size_t i = 0; i < weights.size(); i += 2) {
+        const uint32_t p =
+            pair_of(filigree::bf16_from_float(weights[i]), filigree::bf16_from_float(weights[i + 1]));
+        l[i / 2 % 16] = filigree::multiply_add(p, 0x3f803f80, l[i / 2 % 16]);
+        for (size_t d = 0; d < acc.size() && i < count; ++d)
+            acc[d] = filigree::multiply_add(p, pair_of(value(i, d), value(i + 1, d)), acc[d]);
+    }
+}
+
+template <class T>
+ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, const AttentionShape &shape, const T *q,
+                       const T *k, const T *v, ExpectedRow start, int64_t b, int64_t head, int64_t tile,
+                       int64_t i) {
     const filigree_attention_shape &s = shape.h;
     const int64_t kv = head / c.group, list = (c.per_head ? head * mask.h.tile_count : 0) + tile;
+    const T *query = q + b * s.q.batch + head * s.q.head + i * s.q.row;
+    const T *keys = k + b * s.k.batch + kv * s.k.head, *values = v + b * s.v.batch + kv * s.v.head;
     ExpectedRow r = std::move(start);
-    struct Score {
-        float s;
-        int64_t key;
-    };
     int64_t entry = mask.list_starts[list], end = mask.list_starts[list + 1];
     while (entry < end && mask.units[entry] * c.unit_keys < shape.lengths[b]) {
-        std::vector<Score> step;
+        std::vector<float> scores;
+        std::vector<int64_t> step;
         float max = r.m;
         for (int64_t u = 0; u < mask.h.step_units && entry < end; ++u, ++entry) {
             const int64_t first = mask.units[entry] * c.unit_keys;
@@ -169,16 +215,13 @@ inline ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, co
             for (int64_t j = first; j < first + c.unit_keys; ++j) {
                 float x = -INFINITY;
                 if (j < shape.lengths[b] && mask.counts(mask.patterns[entry], i, j)) {
-                    x = 0;
-                    for (int64_t d = 0; d < c.dim; ++d)
-                        x = std::fma(s.scale * q[b * s.q.batch + head * s.q.head + i * s.q.row + d],
-                                     k[b * s.k.batch + kv * s.k.head + j * s.k.row + d], x);
+                    x = score_of(query, keys + j * s.k.row, c.dim, s.scale);
                     if (c.soft_cap != 0) x = c.soft_cap * filigree::tanh(x * (1.0f / c.soft_cap));
                     if (c.slopes)
                         x = std::fma(shape.slopes[head], static_cast<float>(j - (i + c.keys - c.queries)), x);
                 }
                 max = x > max ? x : max;
-                step.push_back({x, j});
+                scores.push_back(x), step.push_back(j);
             }
         }
         max += 0.0f;
@@ -186,15 +229,12 @@ inline ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, co
         for (float &x : r.l) x *= alpha;
         if (alpha != 1)
             for (float &x : r.acc) x *= alpha;
-        for (const Score &score : step) {
-            const float p = filigree::exp(score.s - (max == -INFINITY ? 0.0f : max));
-            r.l[score.key % 16] += p;
-            for (int64_t d = 0; d < c.dim; ++d) {
-                const bool is_there = score.key < shape.lengths[b];
-                const float x = is_there ? v[b * s.v.batch + kv * s.v.head + score.key * s.v.row + d] : 0.0f;
-                r.acc[d] = std::fma(p, x, r.acc[d]);
-            }
-        }
+        for (float &x : scores) x = filigree::exp(x - (max == -INFINITY ? 0.0f : max));
+        const auto value = [&](size_t n, size_t d) -> T {
+            const bool is_there = step[n] < shape.lengths[b];
+            return is_there ? values[step[n] * s.v.row + static_cast<int64_t>(d)] : T{0};
+        };
+        add_weights(T{0}, scores, value, r.l, r.acc);
         r.m = max;
     }
     if (c.state) return r;
@@ -205,45 +245,78 @@ inline ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, co
     return r;
 }
 
-using AttentionKernel = decltype(&filigree_attention_block_f32_avx512);
+/* Any of the kernels: of f32, and of bf16. */
+template <class T>
+using AttentionKernel = int32_t (*)(const filigree_attention_mask *, const filigree_attention_shape *, const T *,
+                                    const T *, const T *, void *, float *, float *, void *, int64_t, int64_t,
+                                    void *);
 
-/* Runs a case with every operand flush against an inaccessible page, and compares every float of the outputs.
- */
-inline void check_attention(AttentionKernel kernel, const AttentionCase &c, uint64_t seed, Guarded::Side side,
-                            const char *text) {
+inline int32_t attention_block_f32(const filigree_attention_mask *mask, const filigree_attention_shape *shape,
+                                   const float *q, const float *k, const float *v, void *out, float *lse,
+                                   float *state, void *packed, int64_t begin, int64_t end, void *scratch) {
+    return filigree_attention_block_f32_avx512(mask, shape, q, k, v, static_cast<float *>(out), lse, state,
+                                               static_cast<float *>(packed), begin, end, scratch);
+}
+
+/* An element of the output that is `expected` in f32. */
+inline bool same_output(const char *at, int64_t dtype, float expected) {
+    if (dtype == FILIGREE_DTYPE_F32) {
+        float x;
+        std::memcpy(&x, at, sizeof x);
+        return same_bits(x, expected);
+    }
+    uint16_t x;
+    std::memcpy(&x, at, sizeof x);
+    return same_bits(value_of(x), value_of(filigree::bf16_from_float(expected)));
+}
+
+inline void fill(Random &random, Guarded &operand, float) {
+    for (int64_t i = 0; i < operand.bytes() / 4; ++i) operand.as()[i] = random.value() * 0.1f;
+}
+
+inline void fill(Random &random, Guarded &operand, uint16_t) {
+    for (int64_t i = 0; i < operand.bytes() / 2; ++i)
+        operand.as<uint16_t>()[i] = filigree::bf16_from_float(random.value() * 0.1f);
+}
+
+/* Runs a case with every operand flush against an inaccessible page, and compares every element of the outputs. */
+template <class T>
+void check_attention(AttentionKernel<T> kernel, const AttentionCase &c, uint64_t seed, Guarded::Side side,
+                     const char *text) {
     Random random(seed);
+    const int64_t size = sizeof(T), dtype = size == 4 || c.f32_out ? FILIGREE_DTYPE_F32 : FILIGREE_DTYPE_BF16;
+    const int64_t out_size = dtype == FILIGREE_DTYPE_F32 ? 4 : 2;
     const PackedMask mask(c, random);
-    const AttentionShape shape(c, random);
+    const AttentionShape shape(c, dtype, random);
     const int64_t heads = shape.h.heads, rows = c.batch * heads * c.queries, row_state = c.dim + 17;
     Guarded m(mask.h.bytes, side, 64), s(static_cast<int64_t>(shape.bytes.size()), side);
     std::memcpy(m.as<char>(), mask.bytes.data(), mask.bytes.size());
     std::memcpy(s.as<char>(), shape.bytes.data(), shape.bytes.size());
-    const int64_t q_floats = AttentionShape::floats(shape.h.q, c.batch, heads, c.queries, c.dim);
-    const int64_t k_floats = AttentionShape::floats(shape.h.k, c.batch, c.kv_heads, c.keys, c.dim);
-    Guarded q(q_floats * 4, side), k(k_floats * 4, side), v(k_floats * 4, side), out(q_floats * 4, side),
-        lse(rows * 4, side), state(c.state ? rows * row_state * 4 : 0, side),
-        packed(packed_floats(c, mask) * 4, side, 64), scratch(scratch_floats(c) * 4, side, 64);
-    for (Guarded *each : {&q, &k, &v})
-        for (int64_t i = 0; i < each->bytes() / 4; ++i) each->as()[i] = random.value() * 0.1f;
+    const int64_t q_elements = AttentionShape::elements(shape.h.q, c.batch, heads, c.queries, c.dim);
+    const int64_t k_elements = AttentionShape::elements(shape.h.k, c.batch, c.kv_heads, c.keys, c.dim);
+    Guarded q(q_elements * size, side, size), k(k_elements * size, side, size), v(k_elements * size, side, size),
+        out(q_elements * out_size, side, out_size), lse(rows * 4, side), state(c.state ? rows * row_state * 4 : 0, side),
+        packed(packed_floats(c, mask) * size, side, 64), scratch(scratch_floats(c) * 4, side, 64);
+    for (Guarded *each : {&q, &k, &v}) fill(random, *each, T{0});
     for (int64_t i = 0; i < state.bytes() / 4; ++i)
         state.as()[i] = i % row_state < c.dim ? random.value() : std::fabs(random.value());
     const std::vector<float> before(state.as(), state.as() + state.bytes() / 4);
-    const std::vector<float> untouched(out.as(), out.as() + q_floats);
+    const std::vector<char> untouched(out.as<char>(), out.as<char>() + out.bytes());
 
     const int64_t packing = shape.h.pair_count * mask.h.used_count;
     const int64_t items = packing + c.batch * heads * mask.h.tile_count;
     for (const auto &[low, high] : {std::pair(int64_t{0}, packing), std::pair(packing, items)}) {
         for (int64_t begin = low; begin < high;) {
             const int64_t end = std::min(high, begin + random.between(1, 5));
-            CHECK(kernel(m.as<filigree_attention_mask>(), s.as<filigree_attention_shape>(), q.as(), k.as(),
-                         v.as(), c.state ? nullptr : out.as(), c.state ? nullptr : lse.as(),
-                         c.state ? state.as() : nullptr, packed.as(), begin, end,
+            CHECK(kernel(m.as<filigree_attention_mask>(), s.as<filigree_attention_shape>(), q.as<T>(), k.as<T>(),
+                         v.as<T>(), c.state ? nullptr : out.as<void>(), c.state ? nullptr : lse.as(),
+                         c.state ? state.as() : nullptr, packed.as<void>(), begin, end,
                          scratch.as<void>()) == FILIGREE_OK);
             begin = end;
         }
     }
 
-    std::vector<bool> written(q_floats);
+    std::vector<bool> written(q_elements);
     for (int64_t row = 0; row < rows; ++row) {
         const int64_t i = row % c.queries, head = row / c.queries % heads, b = row / c.queries / heads;
         const int64_t tile = std::upper_bound(mask.tile_starts.begin(), mask.tile_starts.end(), i) -
@@ -253,21 +326,25 @@ inline void check_attention(AttentionKernel kernel, const AttentionCase &c, uint
             const float *old = before.data() + row * row_state;
             start = {{old, old + c.dim}, {old + c.dim, old + c.dim + 16}, old[c.dim + 16]};
         }
-        const ExpectedRow e = expect_row(c, mask, shape, q.as(), k.as(), v.as(), start, b, head, tile, i);
+        const ExpectedRow e =
+            expect_row(c, mask, shape, q.as<T>(), k.as<T>(), v.as<T>(), start, b, head, tile, i);
         const int64_t at = b * shape.h.out.batch + head * shape.h.out.head + i * shape.h.out.row;
-        const float *acc = c.state ? state.as() + row * row_state : out.as() + at;
+        const float *left = c.state ? state.as() + row * row_state : nullptr;
         for (int64_t d = 0; d < c.dim; ++d) {
-            if (!same_bits(acc[d], e.acc[d]))
-                fail("row %lld, dim %lld: %a instead of %a; %s", static_cast<long long>(row),
-                     static_cast<long long>(d), acc[d], e.acc[d], text);
+            if (c.state ? !same_bits(left[d], e.acc[d])
+                        : !same_output(out.as<char>() + (at + d) * out_size, dtype, e.acc[d]))
+                fail("row %lld, dim %lld: not %a; %s", static_cast<long long>(row), static_cast<long long>(d),
+                     e.acc[d], text);
             written[at + d] = !c.state;
         }
-        for (int64_t x = 0; c.state && x < 16; ++x) CHECK(same_bits(acc[c.dim + x], e.l[x]));
-        if (!same_bits(c.state ? acc[c.dim + 16] : lse.as()[row], e.m))
+        for (int64_t x = 0; c.state && x < 16; ++x) CHECK(same_bits(left[c.dim + x], e.l[x]));
+        if (!same_bits(c.state ? left[c.dim + 16] : lse.as()[row], e.m))
             fail("row %lld: maximum or lse; %s", static_cast<long long>(row), text);
     }
-    for (int64_t i = 0; i < q_floats; ++i)
-        if (!written[i] && std::memcmp(&untouched[i], out.as() + i, 4) != 0) fail("a gap written; %s", text);
+    for (int64_t i = 0; i < q_elements; ++i)
+        if (!written[i] &&
+            std::memcmp(untouched.data() + i * out_size, out.as<char>() + i * out_size, out_size) != 0)
+            fail("a gap written; %s", text);
 }
 
 } // namespace filigree_test

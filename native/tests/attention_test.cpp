@@ -26,20 +26,31 @@ AttentionCase random_case(uint64_t seed) {
     c.dim = random.chance(0.1) ? pick(random, {136, 200, 256}) : 8 * random.between(1, 10);
     c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
     c.per_head = random.chance(0.5), c.lengths = random.chance(0.4), c.slopes = random.chance(0.3);
-    c.state = random.chance(0.2);
+    c.state = random.chance(0.2), c.f32_out = random.chance(0.3);
     c.soft_cap = random.chance(0.3) ? 2.5f : 0.0f;
     c.density = random.uniform();
     return c;
 }
 
-void check_refusals(AttentionKernel kernel) {
-    alignas(64) float memory[64] = {};
+template <class T> void check_refusals(AttentionKernel<T> kernel) {
+    alignas(64) T memory[64] = {};
+    alignas(64) float floats[64] = {};
     filigree_attention_mask mask{};
     filigree_attention_shape shape{};
-    CHECK(kernel(nullptr, &shape, memory, memory, memory, memory, memory, nullptr, memory, 0, 1, memory) ==
+    CHECK(kernel(nullptr, &shape, memory, memory, memory, memory, floats, nullptr, memory, 0, 1, memory) ==
           FILIGREE_INVALID_ARGUMENT);
-    CHECK(kernel(&mask, &shape, memory, memory, memory, memory, memory, nullptr, memory, 0, 1, memory) ==
+    CHECK(kernel(&mask, &shape, memory, memory, memory, memory, floats, nullptr, memory, 0, 1, memory) ==
           FILIGREE_INVALID_ARGUMENT);
+}
+
+template <class T> void check_kernel(AttentionKernel<T> kernel, const char *name, uint64_t seed, uint64_t cases) {
+    check_refusals(kernel);
+    for (uint64_t i = seed; i < seed + cases; ++i) {
+        char text[64];
+        std::snprintf(text, sizeof text, "%s, seed %" PRIu64, name, i);
+        check_attention(kernel, random_case(i), i, Guarded::kEnd, text);
+    }
+    std::printf("%" PRIu64 " cases of %s: ok\n", cases, name);
 }
 
 } // namespace
@@ -50,12 +61,8 @@ int main(int count, char **arguments) {
     if (!FILIGREE_HAVE_AVX512 || (features.usable & FILIGREE_AVX512) == 0) skip("no AVX-512 here");
     const uint64_t seed = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 1;
     const uint64_t cases = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 150;
-    check_refusals(filigree_attention_block_f32_avx512);
-    for (uint64_t i = seed; i < seed + cases; ++i) {
-        char text[64];
-        std::snprintf(text, sizeof text, "seed %" PRIu64, i);
-        check_attention(filigree_attention_block_f32_avx512, random_case(i), i, Guarded::kEnd, text);
-    }
-    std::printf("%" PRIu64 " cases: ok\n", cases);
+    check_kernel<float>(attention_block_f32, "f32", seed, cases);
+    if (FILIGREE_HAVE_AVX512_BF16 && (features.usable & FILIGREE_AVX512_BF16) != 0)
+        check_kernel<uint16_t>(filigree_attention_block_bf16_avx512, "bf16", seed, cases);
     return 0;
 }

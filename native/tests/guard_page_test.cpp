@@ -157,7 +157,7 @@ template <class E> void guard_nm(NmKernel<E> kernel, Guarded::Side side) {
 }
 
 /* Every head dimension, and keys and queries around every boundary of groups, panels, units and tiles. */
-void guard_attention(AttentionKernel kernel, Guarded::Side side) {
+template <class T> void guard_attention(AttentionKernel<T> kernel, Guarded::Side side) {
     for (int64_t i = 1; i <= 32; ++i) {
         AttentionCase c{};
         c.queries = i % 7 == 0 ? 64 + i : i, c.keys = i % 5 == 0 ? 128 + i : i + 15;
@@ -226,7 +226,9 @@ const GuardCase kCases[] = {
     {"filigree_gemm_packed_f32_avx512",
      [](Guarded::Side side) { guard_gemm(filigree_gemm_packed_f32_avx512, side); }},
     {"filigree_attention_block_f32_avx512",
-     [](Guarded::Side side) { guard_attention(filigree_attention_block_f32_avx512, side); }},
+     [](Guarded::Side side) { guard_attention<float>(attention_block_f32, side); }},
+    {"filigree_attention_block_bf16_avx512",
+     [](Guarded::Side side) { guard_attention<uint16_t>(filigree_attention_block_bf16_avx512, side); }},
     {"filigree_mlp_dot_f32_avx512",
      [](Guarded::Side side) { guard_dot(filigree_mlp_dot_f32_avx512, FILIGREE_DTYPE_F32, side); }},
     {"filigree_mlp_dot_bf16_avx512",

@@ -21,12 +21,13 @@ bool is_sane(const filigree_attention_shape &s, const filigree_attention_mask &m
     if (s.batch < 1 || s.heads < 1 || s.kv_heads < 1 || s.heads % s.kv_heads != 0) return false;
     if (s.dim < 8 || s.dim > 256 || s.dim % 8 != 0) return false;
     if (m.mask_heads != 1 && m.mask_heads != s.heads) return false;
+    if (s.out_dtype != FILIGREE_DTYPE_F32 && s.out_dtype != FILIGREE_DTYPE_BF16) return false;
     return s.first_pair >= 0 && s.pair_count >= 0 && s.first_pair + s.pair_count <= s.batch * s.kv_heads;
 }
 
 bool is_aligned(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer) % 64 == 0; }
 
-int32_t check(const AttentionCall &call) {
+template <class T> int32_t check(const BlockCall<T> &call) {
     if (call.mask == nullptr || call.shape == nullptr) return FILIGREE_INVALID_ARGUMENT;
     const filigree_attention_mask &m = *call.mask;
     const filigree_attention_shape &s = *call.shape;
@@ -67,20 +68,30 @@ template <class T> int32_t check(const PagedCall<T> &call) {
     return has_inputs ? FILIGREE_OK : FILIGREE_INVALID_ARGUMENT;
 }
 
-/* Checks, then enters the kernel, where there is one. */
-template <class T> int32_t run(const PagedCall<T> &call, void (*kernel)(const PagedCall<T> &)) {
-    if (!FILIGREE_HAVE_AVX512 || !supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512)) return FILIGREE_UNSUPPORTED_ISA;
+/* Checks, then enters the kernel, where there is one and the processor has what it needs. */
+template <class Call> int32_t run(const Call &call, void (*kernel)(const Call &), uint64_t features) {
+    if (kernel == nullptr || !supports(features)) return FILIGREE_UNSUPPORTED_ISA;
     const int32_t status = check(call);
     if (status == FILIGREE_OK && call.begin < call.end) kernel(call);
     return status;
 }
 
+constexpr uint64_t kAvx512 = FILIGREE_AVX2_FMA | FILIGREE_AVX512;
+
 #if FILIGREE_HAVE_AVX512
+constexpr auto block_f32 = attention_block_f32_avx512;
 constexpr auto paged_f32 = attention_paged_f32_avx512;
 constexpr auto paged_bf16 = attention_paged_bf16_avx512;
 #else
+constexpr void (*block_f32)(const BlockCall<float> &) = nullptr;
 constexpr void (*paged_f32)(const PagedCall<float> &) = nullptr;
 constexpr void (*paged_bf16)(const PagedCall<uint16_t> &) = nullptr;
+#endif
+
+#if FILIGREE_HAVE_AVX512_BF16
+constexpr auto block_bf16 = attention_block_bf16_avx512;
+#else
+constexpr void (*block_bf16)(const BlockCall<uint16_t> &) = nullptr;
 #endif
 
 } // namespace
@@ -91,7 +102,7 @@ int32_t filigree_attention_paged_f32_avx512(const filigree_paged_shape *shape, c
                                             int64_t begin, int64_t end, void *scratch) {
     return filigree::run(filigree::PagedCall<float>{shape, q, keys, values, out, lse, partials, begin, end,
                                                     static_cast<float *>(scratch)},
-                         filigree::paged_f32);
+                         filigree::paged_f32, filigree::kAvx512);
 }
 
 int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, const float *q,
@@ -99,7 +110,7 @@ int32_t filigree_attention_paged_bf16_avx512(const filigree_paged_shape *shape, 
                                              float *partials, int64_t begin, int64_t end, void *scratch) {
     return filigree::run(filigree::PagedCall<uint16_t>{shape, q, keys, values, out, lse, partials, begin, end,
                                                        static_cast<float *>(scratch)},
-                         filigree::paged_bf16);
+                         filigree::paged_bf16, filigree::kAvx512);
 }
 
 int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask,
@@ -107,14 +118,18 @@ int32_t filigree_attention_block_f32_avx512(const filigree_attention_mask *mask,
                                             const float *k, const float *v, float *out, float *lse,
                                             float *state, float *packed, int64_t begin, int64_t end,
                                             void *scratch) {
-    if (!FILIGREE_HAVE_AVX512 || !filigree::supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512))
-        return FILIGREE_UNSUPPORTED_ISA;
-    const filigree::AttentionCall call{mask, shape, q,      k,     v,   out,
-                                       lse,  state, packed, begin, end, static_cast<float *>(scratch)};
-    const int32_t status = filigree::check(call);
-    if (status != FILIGREE_OK || begin == end) return status;
-#if FILIGREE_HAVE_AVX512
-    filigree::attention_block_f32_avx512(call);
-#endif
-    return FILIGREE_OK;
+    return filigree::run(filigree::BlockCall<float>{mask, shape, q, k, v, out, lse, state, packed, begin, end,
+                                                    static_cast<float *>(scratch)},
+                         filigree::block_f32, filigree::kAvx512);
+}
+
+int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask,
+                                             const filigree_attention_shape *shape, const uint16_t *q,
+                                             const uint16_t *k, const uint16_t *v, void *out, float *lse,
+                                             float *state, void *packed, int64_t begin, int64_t end,
+                                             void *scratch) {
+    return filigree::run(filigree::BlockCall<uint16_t>{mask, shape, q, k, v, out, lse, state,
+                                                       static_cast<float *>(packed), begin, end,
+                                                       static_cast<float *>(scratch)},
+                         filigree::block_bf16, filigree::kAvx512 | FILIGREE_AVX512_BF16);
 }

@@ -5,17 +5,17 @@
 
 namespace filigree {
 
-/* The arguments of an attention kernel, checked. */
-struct AttentionCall {
+/* The arguments of a kernel over blocks, of elements T, checked. */
+template <class T> struct BlockCall {
     const filigree_attention_mask *mask;
     const filigree_attention_shape *shape;
-    const float *q;
-    const float *k;
-    const float *v;
-    float *out;
+    const T *q;
+    const T *k;
+    const T *v;
+    void *out;
     float *lse;
     float *state;
-    float *packed;
+    float *packed; /* words of one float, or of a pair of bf16 */
     int64_t begin;
     int64_t end;
     float *scratch;
@@ -35,7 +35,8 @@ template <class T> struct PagedCall {
     float *scratch;
 };
 
-void attention_block_f32_avx512(const AttentionCall &call);
+void attention_block_f32_avx512(const BlockCall<float> &call);
+void attention_block_bf16_avx512(const BlockCall<uint16_t> &call);
 void attention_paged_f32_avx512(const PagedCall<float> &call);
 void attention_paged_bf16_avx512(const PagedCall<uint16_t> &call);
 

@@ -54,19 +54,6 @@ inline float *place(TileRows &t, int64_t rows, int64_t dim, float *scratch) {
     return t.alpha + round_up(t.padded, kLanes);
 }
 
-/* Scaled queries, in chunks of 128 columns. */
-inline void load_queries(const TileRows &t, const float *q, int64_t stride, int64_t dim, float factor) {
-    const __m512 scale = _mm512_set1_ps(factor);
-    for (int64_t r = 0; r < t.padded; ++r) {
-        for (int64_t d = 0; d < dim; d += kLanes) {
-            const __mmask16 lanes = r < t.rows ? first_lanes(smaller(kLanes, dim - d)) : __mmask16{0};
-            const float *from = r < t.rows ? q + r * stride + d : q;
-            _mm512_store_ps(t.queries + (d / kStep * t.padded + r) * kStride + d % kStep,
-                            _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, from), scale));
-        }
-    }
-}
-
 inline void clear_sums(const TileRows &t, int64_t dim) {
     for (int64_t i = 0; i < t.padded * (round_up(dim, kLanes) + kLanes); i += kLanes)
         _mm512_store_ps(t.acc + i, _mm512_setzero_ps());
@@ -90,22 +77,24 @@ class Ahead {
 public:
     Ahead() = default;
 
-    /* Rows of some floats each, in so many shares. */
-    Ahead(const float *begin, int64_t rows, int64_t floats, int64_t stride, int64_t shares)
-        : row_(begin), rows_(rows), floats_(floats), stride_(stride),
-          share_((rows * round_up(floats, kLanes) / kLanes + shares - 1) / shares) {}
+    /* Rows of some bytes each, `stride` bytes apart, in so many shares. */
+    Ahead(const void *begin, int64_t rows, int64_t bytes, int64_t stride, int64_t shares)
+        : row_(static_cast<const char *>(begin)), rows_(rows), bytes_(bytes), stride_(stride),
+          share_((rows * round_up(bytes, kLine) / kLine + shares - 1) / shares) {}
 
     FILIGREE_INLINE void fetch_share() {
         for (int64_t i = 0; i < share_ && rows_ > 0; ++i) {
-            _mm_prefetch(reinterpret_cast<const char *>(row_ + at_), _MM_HINT_T1);
-            at_ += kLanes;
-            if (at_ >= floats_) at_ = 0, row_ += stride_, --rows_;
+            _mm_prefetch(row_ + at_, _MM_HINT_T1);
+            at_ += kLine;
+            if (at_ >= bytes_) at_ = 0, row_ += stride_, --rows_;
         }
     }
 
 private:
-    const float *row_ = nullptr;
-    int64_t rows_ = 0, floats_ = 0, stride_ = 0, share_ = 0, at_ = 0;
+    static constexpr int64_t kLine = 64;
+
+    const char *row_ = nullptr;
+    int64_t rows_ = 0, bytes_ = 0, stride_ = 0, share_ = 0, at_ = 0;
 };
 
 /* ---- rows of registers ---- */
@@ -130,12 +119,27 @@ template <int P> FILIGREE_INLINE void store(const Row<P> &r, float *to) {
     if constexpr (P > 3) _mm512_storeu_ps(to + 48, r.v3);
 }
 
-template <int P> FILIGREE_INLINE void add(Row<P> &r, const float *a, const Row<P> &b) {
+/* What is done with words and weights of f32. */
+struct F32Words {
+    static FILIGREE_INLINE __m512 multiply_add(__m512 a, __m512 b, __m512 sum) { return _mm512_fmadd_ps(a, b, sum); }
+
+    /* Scores to weights in place; returns the sums with the weights added. */
+    static FILIGREE_INLINE __m512 weigh(float *scores, int64_t columns, __m512 reference, __m512 sum) {
+        for (int64_t j = 0; j < columns; j += kLanes) {
+            const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(scores + j), reference));
+            _mm512_storeu_ps(scores + j, weight);
+            sum = _mm512_add_ps(sum, weight);
+        }
+        return sum;
+    }
+};
+
+template <class Words = F32Words, int P> FILIGREE_INLINE void add(Row<P> &r, const float *a, const Row<P> &b) {
     const __m512 x = _mm512_set1_ps(*a);
-    r.v0 = _mm512_fmadd_ps(x, b.v0, r.v0);
-    if constexpr (P > 1) r.v1 = _mm512_fmadd_ps(x, b.v1, r.v1);
-    if constexpr (P > 2) r.v2 = _mm512_fmadd_ps(x, b.v2, r.v2);
-    if constexpr (P > 3) r.v3 = _mm512_fmadd_ps(x, b.v3, r.v3);
+    r.v0 = Words::multiply_add(x, b.v0, r.v0);
+    if constexpr (P > 1) r.v1 = Words::multiply_add(x, b.v1, r.v1);
+    if constexpr (P > 2) r.v2 = Words::multiply_add(x, b.v2, r.v2);
+    if constexpr (P > 3) r.v3 = Words::multiply_add(x, b.v3, r.v3);
 }
 
 /* ---- scores ---- */
@@ -184,6 +188,7 @@ FILIGREE_INLINE __m512 largest_of(const float *scores, int64_t rows, int64_t col
 }
 
 /* Scores to weights. Maxima of 16 rows at a time: row by row, each would wait for a chain across lanes. */
+template <class Words = F32Words>
 __attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahead &ahead) {
     const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
     for (int64_t first = 0; first < t.padded; first += kLanes) {
@@ -201,14 +206,9 @@ __attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahe
         for (int64_t r = first; r < first + rows; ++r) {
             ahead.fetch_share();
             float *s = t.scores + r * kStride;
-            const __m512 subtrahend = _mm512_set1_ps(reference[r - first]);
-            __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
-            for (int64_t j = 0; j < columns; j += kLanes) {
-                const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(s + j), subtrahend));
-                _mm512_storeu_ps(s + j, weight);
-                sum = _mm512_add_ps(sum, weight);
-            }
-            _mm512_store_ps(t.sums + r * kLanes, sum);
+            const __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
+            _mm512_store_ps(t.sums + r * kLanes,
+                            Words::weigh(s, columns, _mm512_set1_ps(reference[r - first]), sum));
         }
     }
 }

@@ -48,15 +48,16 @@ inline __attribute__((always_inline)) void store_columns(__m512 rows0, __m512 ro
 }
 
 /*
- * to[j][i] = from[i][j] for i < rows, 0 for rows <= i < 16; j < columns. 1 <= rows, columns <= 16. Reads no
- * element of `from` outside rows x columns and writes all 16 floats of each of the `columns` rows of `to`.
+ * to[j][i] = from[i][j] for i < rows, 0 for rows <= i < 16; j < columns. 1 <= rows, columns <= 16. Rows of `from` are
+ * so many bytes apart, and of any alignment. Reads no element of `from` outside rows x columns and writes all 16 floats
+ * of each of the `columns` rows of `to`.
  */
-inline __attribute__((always_inline)) void transpose_block(const float *from, int64_t from_stride,
+inline __attribute__((always_inline)) void transpose_block(const char *from, int64_t from_bytes,
                                                            int64_t rows, int64_t columns, float *to,
                                                            int64_t to_stride) {
     const __mmask16 mask = first_lanes(columns);
     const auto row = [=](int64_t i) __attribute__((always_inline)) {
-        return i < rows ? _mm512_maskz_loadu_ps(mask, from + i * from_stride) : _mm512_setzero_ps();
+        return i < rows ? _mm512_maskz_loadu_ps(mask, from + i * from_bytes) : _mm512_setzero_ps();
     };
     __m512 a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3;
     transpose_lanes(row(0), row(1), row(2), row(3), a0, a1, a2, a3);
@@ -70,13 +71,19 @@ inline __attribute__((always_inline)) void transpose_block(const float *from, in
 }
 
 /* transpose_block, with the whole block free of the comparisons that only a partial one needs. */
-inline __attribute__((noinline)) void transpose_16x16(const float *from, int64_t from_stride, int64_t rows,
-                                               int64_t columns, float *to, int64_t to_stride) {
+inline __attribute__((noinline)) void transpose_words(const void *from, int64_t from_bytes, int64_t rows,
+                                                      int64_t columns, float *to, int64_t to_stride) {
+    const auto *first = static_cast<const char *>(from);
     if (rows == 16 && columns == 16) {
-        transpose_block(from, from_stride, 16, 16, to, to_stride);
+        transpose_block(first, from_bytes, 16, 16, to, to_stride);
     } else {
-        transpose_block(from, from_stride, rows, columns, to, to_stride);
+        transpose_block(first, from_bytes, rows, columns, to, to_stride);
     }
+}
+
+inline void transpose_16x16(const float *from, int64_t from_stride, int64_t rows, int64_t columns, float *to,
+                            int64_t to_stride) {
+    transpose_words(from, from_stride * int64_t{sizeof(float)}, rows, columns, to, to_stride);
 }
 
 } // namespace

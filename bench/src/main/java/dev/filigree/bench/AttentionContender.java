@@ -34,7 +34,7 @@ final class AttentionContender implements Contender {
         k = problem.keys(arena);
         v = problem.values(arena);
         outputs = new AttentionRun(problem.output(arena), problem.lse(arena));
-        tensorBytes = 2 * q.data().byteSize() + 2 * k.data().byteSize();
+        tensorBytes = q.data().byteSize() + 2 * k.data().byteSize() + outputs.out().data().byteSize();
     }
 
     /** A backend on a problem. */

@@ -4,7 +4,7 @@ import dev.filigree.DType;
 import dev.filigree.format.BlockMask;
 
 /**
- * Block-sparse attention in f32: {@code out = softmax(scale Q K^T) V} over the scores that a mask lists, after
+ * Block-sparse attention in f32 or bf16: {@code out = softmax(scale Q K^T) V} over the scores that a mask lists, after
  * FlashAttention-2 (Dao, arXiv 2307.08691), whose blocks of scores never leave the cache.
  *
  * <pre>{@code
@@ -33,7 +33,7 @@ public final class Attention {
      * Inspects a mask, picks a kernel and packs the mask for it.
      *
      * @param mask the scores that count; the plan keeps what it needs of it
-     * @param options scaling, cap, bias, backend and worker team
+     * @param options dtype, scaling, cap, bias, backend and worker team
      * @throws IllegalArgumentException if a linear bias meets 2^24 keys or more, or {@code -Dfiligree.backend} or
      *     {@code -Dfiligree.maxIsa} has an unknown value
      * @throws UnsupportedOperationException if the backend that the options or {@code -Dfiligree.backend} demand

@@ -1,6 +1,7 @@
 package dev.filigree.attention;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Workers;
 import java.util.Objects;
 import java.util.Optional;
@@ -9,8 +10,9 @@ import java.util.OptionalDouble;
 /** What a plan for attention is asked for. Immutable: each method returns changed options. */
 public final class AttentionOptions {
 
-    private static final AttentionOptions DEFAULTS = new AttentionOptions(false, 0f, 0f, null, null, null);
+    private static final AttentionOptions DEFAULTS = new AttentionOptions(DType.F32, false, 0f, 0f, null, null, null);
 
+    private final DType dtype;
     private final boolean causal;
     /** 0: the inverse root of the head dimension. */
     private final float scale;
@@ -20,8 +22,9 @@ public final class AttentionOptions {
     private final Backend backend;
     private final Workers workers;
 
-    private AttentionOptions(
-            boolean causal, float scale, float softCap, float[] slopes, Backend backend, Workers workers) {
+    private AttentionOptions(DType dtype, boolean causal, float scale, float softCap, float[] slopes, Backend backend,
+            Workers workers) {
+        this.dtype = dtype;
         this.causal = causal;
         this.scale = scale;
         this.softCap = softCap;
@@ -31,7 +34,7 @@ public final class AttentionOptions {
     }
 
     /**
-     * The mask as it is, scores scaled by the inverse root of the head dimension, no cap, no bias, the fastest backend,
+     * f32, the mask as it is, scores scaled by the inverse root of the head dimension, no cap, no bias, the fastest backend,
      * the process's {@link Workers#shared() team}.
      */
     public static AttentionOptions defaults() {
@@ -39,11 +42,21 @@ public final class AttentionOptions {
     }
 
     /**
+     * The same options with another type of queries, keys and values. The output of a plan for bf16 is bf16 or f32, as
+     * the tensor is that a run gets. Sums, the softmax and a state are f32 in any case; weights are rounded to bf16
+     * before they meet the values. Decoding takes the type of its cache instead, and f32 queries.
+     */
+    public AttentionOptions dtype(DType newDtype) {
+        return new AttentionOptions(
+            Objects.requireNonNull(newDtype, "dtype"), causal, scale, softCap, slopes, backend, workers);
+    }
+
+    /**
      * The same options, with or without dropping the keys that come after a query: query i stands at key
      * {@code i + keys - queries}.
      */
     public AttentionOptions causal(boolean newCausal) {
-        return new AttentionOptions(newCausal, scale, softCap, slopes, backend, workers);
+        return new AttentionOptions(dtype, newCausal, scale, softCap, slopes, backend, workers);
     }
 
     /**
@@ -55,7 +68,7 @@ public final class AttentionOptions {
         if (!Float.isFinite(newScale) || newScale == 0f) {
             throw new IllegalArgumentException("scale = " + newScale + " is not a finite number other than 0");
         }
-        return new AttentionOptions(causal, newScale, softCap, slopes, backend, workers);
+        return new AttentionOptions(dtype, causal, newScale, softCap, slopes, backend, workers);
     }
 
     /**
@@ -67,7 +80,7 @@ public final class AttentionOptions {
         if (!(cap > 0) || !Float.isFinite(cap) || !Float.isFinite(1f / cap)) {
             throw new IllegalArgumentException("soft cap = " + cap + " is not a positive finite number");
         }
-        return new AttentionOptions(causal, scale, cap, slopes, backend, workers);
+        return new AttentionOptions(dtype, causal, scale, cap, slopes, backend, workers);
     }
 
     /**
@@ -84,19 +97,24 @@ public final class AttentionOptions {
                 throw new IllegalArgumentException("slopes[" + i + "] = " + copy[i] + " is not finite");
             }
         }
-        return new AttentionOptions(causal, scale, softCap, copy, backend, workers);
+        return new AttentionOptions(dtype, causal, scale, softCap, copy, backend, workers);
     }
 
     /** The same options, for one backend and no other: planning fails where it cannot be used. */
     public AttentionOptions backend(Backend newBackend) {
         return new AttentionOptions(
-            causal, scale, softCap, slopes, Objects.requireNonNull(newBackend, "backend"), workers);
+            dtype, causal, scale, softCap, slopes, Objects.requireNonNull(newBackend, "backend"), workers);
     }
 
     /** The same options, to run on a given team, which must stay open as long as the plan. */
     public AttentionOptions workers(Workers newWorkers) {
         return new AttentionOptions(
-            causal, scale, softCap, slopes, backend, Objects.requireNonNull(newWorkers, "workers"));
+            dtype, causal, scale, softCap, slopes, backend, Objects.requireNonNull(newWorkers, "workers"));
+    }
+
+    /** The type of queries, keys and values. */
+    public DType dtype() {
+        return dtype;
     }
 
     /** Whether keys after a query are dropped. */
@@ -140,7 +158,7 @@ public final class AttentionOptions {
 
     @Override
     public String toString() {
-        return "AttentionOptions[" + (causal ? "causal" : "not causal") + (scale == 0f ? "" : ", scale " + scale)
+        return "AttentionOptions[" + dtype.id() + (causal ? ", causal" : ", not causal") + (scale == 0f ? "" : ", scale " + scale)
             + (softCap == 0f ? "" : ", soft cap " + softCap)
             + (slopes == null ? "" : ", linear bias for " + slopes.length + " heads")
             + (backend == null ? "" : ", backend " + backend.id()) + "]";

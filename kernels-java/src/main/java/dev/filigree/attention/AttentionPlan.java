@@ -1,6 +1,7 @@
 package dev.filigree.attention;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.PlanExplanation;
 import dev.filigree.format.BlockMask;
@@ -19,7 +20,7 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A mask, packed for one kernel, ready to run attention in f32 on many operands:
+ * A mask, packed for one kernel, ready to run attention in f32 or bf16 on many operands:
  *
  * <p>{@code out = softmax(scale * q k^T) v} over the scores that the mask lists, with q, out
  * {@code [batch, heads, queries, dim]} and k, v {@code [batch, kvHeads, keys, dim]}, in any order of axes that
@@ -69,13 +70,14 @@ public final class AttentionPlan implements AutoCloseable {
                 "a linear bias takes fewer than " + BIASED_KEYS + " keys, the mask has " + mask.grid().keys());
         }
         return create(mask, options,
-            Backends.select(options.backend(), OPERATION + " in f32", KernelProvider::attentionF32));
+            Backends.select(options.backend(), OPERATION + " in " + options.dtype().id(),
+                provider -> provider.attention(options.dtype())));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static AttentionPlan create(BlockMask mask, AttentionOptions options, KernelProvider provider) {
         return create(mask, options,
-            new Backends.Selection<>(provider, provider.attentionF32().orElseThrow(), List.of()));
+            new Backends.Selection<>(provider, provider.attention(options.dtype()).orElseThrow(), List.of()));
     }
 
     private static AttentionPlan create(
@@ -86,7 +88,7 @@ public final class AttentionPlan implements AutoCloseable {
         Arena arena = Arena.ofShared();
         try {
             MemorySegment packed = MaskPacker.pack(mask, arena);
-            PlanExplanation explanation = explain(mask, packed, selection);
+            PlanExplanation explanation = explain(mask, options.dtype(), packed, selection);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), mask.toString(), packed.byteSize());
             return new AttentionPlan(
                 mask, options, new AttentionRunner(selection.kernel(), packed, arena, options), explanation);
@@ -97,25 +99,25 @@ public final class AttentionPlan implements AutoCloseable {
     }
 
     private static PlanExplanation explain(
-            BlockMask mask, MemorySegment packed, Backends.Selection<AttentionKernel> selection) {
-        String format = mask + ", " + AttentionFormat.field(packed, AttentionFormat.TILE_COUNT) + " tiles of up to "
+            BlockMask mask, DType dtype, MemorySegment packed, Backends.Selection<AttentionKernel> selection) {
+        String format = mask + " of " + dtype.id() + ", " + AttentionFormat.field(packed, AttentionFormat.TILE_COUNT) + " tiles of up to "
             + AttentionFormat.field(packed, AttentionFormat.TILE_ROWS) + " queries, units of "
             + AttentionFormat.field(packed, AttentionFormat.UNIT_KEYS) + " keys";
         // A column is one of the head dimension, of the heads of the mask; head dimension 128 for the scratch.
         double heads = mask.heads();
         return new PlanExplanation(OPERATION, selection.provider().backend(), selection.kernel().id(), format,
             packed.byteSize(), AttentionFormat.scratchBytes(packed, 128), 4.0 * mask.elements(),
-            2.0 * Float.BYTES * heads * ((double) mask.grid().queries() + mask.grid().keys()), selection.passedOver());
+            2.0 * dtype.bytes() * heads * ((double) mask.grid().queries() + mask.grid().keys()), selection.passedOver());
     }
 
     /**
      * Runs over all keys, without a log-sum-exp.
      *
-     * @param q queries, {@code [batch, heads, queries, dim]}
-     * @param k keys, {@code [batch, kvHeads, keys, dim]}
+     * @param q queries, {@code [batch, heads, queries, dim]}, of the plan's dtype
+     * @param k keys, {@code [batch, kvHeads, keys, dim]}, of the plan's dtype
      * @param v values, as k
-     * @param out as q; must not overlap another operand, not even in the gaps between its elements
-     * @throws IllegalArgumentException if an operand has the wrong shape, is confined to another thread, or the output
+     * @param out as q, or f32; must not overlap another operand, not even in the gaps between its elements
+     * @throws IllegalArgumentException if an operand has the wrong shape or dtype, is confined to another thread, or the output
      *     is read-only, overlaps an input, or has elements that coincide; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
      */
@@ -131,10 +133,10 @@ public final class AttentionPlan implements AutoCloseable {
      * @param v values, as k
      * @param keyLengths for each batch entry the number of keys that count, 0 to keys: those behind are never met; or
      *     null for all
-     * @param out as q; must not overlap another operand, not even in the gaps between its elements
+     * @param out as q, or f32; must not overlap another operand, not even in the gaps between its elements
      * @param lse {@code batch * heads} rows by queries without gaps: the logarithm of the sum of the exponentials of a
      *     query's scores; or null
-     * @throws IllegalArgumentException if an operand has the wrong shape, is confined to another thread, or an output
+     * @throws IllegalArgumentException if an operand has the wrong shape or dtype, is confined to another thread, or an output
      *     is read-only, overlaps another operand, or has elements that coincide; nothing is written then
      * @throws IllegalStateException if the plan, its worker team or an operand's arena is closed
      */
@@ -148,6 +150,7 @@ public final class AttentionPlan implements AutoCloseable {
             OperandChecks.require("out", "heads", out.heads(), q.heads());
             OperandChecks.require("out", "rows", out.rows(), q.rows());
             OperandChecks.require("out", "head dimension", out.dim(), q.dim());
+            OperandChecks.outputType(out.dtype(), options.dtype());
             OperandChecks.output("out", out, "q", q.span());
             OperandChecks.output("out", out, "k", k.span());
             OperandChecks.output("out", out, "v", v.span());
@@ -200,7 +203,7 @@ public final class AttentionPlan implements AutoCloseable {
     }
 
     private void check(AttentionTensor q, AttentionTensor k, AttentionTensor v, int[] keyLengths) {
-        OperandChecks.inputs(q, k, v);
+        OperandChecks.inputs(options.dtype(), q, k, v);
         OperandChecks.require("q", "rows", q.rows(), mask.grid().queries());
         OperandChecks.require("k", "rows", k.rows(), mask.grid().keys());
         if (mask.heads() != 1) {

@@ -1,5 +1,6 @@
 package dev.filigree.attention;
 
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
 import dev.filigree.internal.Operands;
@@ -57,6 +58,8 @@ final class AttentionRunner implements AutoCloseable {
             call.lse = lse == null ? MemorySegment.NULL
                 : lse.data().isNative() ? Operands.shareable(lse) : call.stagedLse.atLeast(lse.data().byteSize());
             call.state = state == null ? MemorySegment.NULL : Operands.shareable(state);
+            call.set(AttentionFormat.OUT_DTYPE,
+                out == null || out.dtype() == DType.F32 ? AttentionFormat.F32 : AttentionFormat.BF16);
             call.execute(q.batch(), q.heads(), k.heads(), q.dim());
             if (out != null) {
                 call.stagedOut.back(out);
@@ -133,7 +136,7 @@ final class AttentionRunner implements AutoCloseable {
 
         void execute(int batch, int heads, int kvHeads, int dim) {
             long pairs = (long) batch * kvHeads;
-            long pairBytes = Float.BYTES * AttentionFormat.pairFloats(mask, dim);
+            long pairBytes = options.dtype().bytes() * AttentionFormat.pairElements(mask, dim);
             long round = Math.clamp(workers.threads() * PACKED_BYTES / Math.max(1, pairBytes), 1, pairs);
             packed = packing.atLeast(round * pairBytes);
             long maskHeads = AttentionFormat.field(mask, AttentionFormat.MASK_HEADS);

@@ -117,7 +117,7 @@ public final class AttentionState {
     /**
      * Writes the attention over all keys seen: zeros for a query that has seen none.
      *
-     * @param out {@code [batch, heads, queries, dim]}, f32
+     * @param out {@code [batch, heads, queries, dim]}, f32 or bf16
      * @param lse {@code batch * heads} rows by queries: the logarithm of the sum of the exponentials of the scores,
      *     negative infinity for a query that has seen no key; or null
      * @throws IllegalArgumentException if an operand has the wrong shape or is read-only, or the two overlap
@@ -134,19 +134,17 @@ public final class AttentionState {
             Operands.requireWritable("lse", lse, "the state", rows);
         }
         for (int row = 0; row < rows.rows(); row++) {
-            int head = row / queries;
-            finishRow(row, out, (head / heads) * out.batchStride() + head % heads * out.headStride()
-                + row % queries * out.rowStride(), lse);
+            finishRow(row, out, lse);
         }
     }
 
-    private void finishRow(int row, AttentionTensor out, long outAt, DenseMatrix lse) {
+    private void finishRow(int row, AttentionTensor out, DenseMatrix lse) {
         MemorySegment data = rows.data();
         float sum = halvingSum(data, at(row) + (long) Float.BYTES * dim, 0, 1);
         float factor = sum == 0f ? 0f : 1f / sum;
         for (int d = 0; d < dim; d++) {
             float x = data.get(F32, at(row) + (long) Float.BYTES * d);
-            out.data().set(F32, Float.BYTES * (outAt + d), sum == 0f ? 0f : x * factor);
+            out.set(row / queries / heads, row / queries % heads, row % queries, d, sum == 0f ? 0f : x * factor);
         }
         if (lse != null) {
             float max = data.get(F32, at(row) + Float.BYTES * (dim + (long) AttentionFormat.LANES));

@@ -10,7 +10,7 @@ import java.util.Comparator;
 import java.util.Objects;
 
 /**
- * A view of queries, keys, values or outputs: f32 elements {@code (batch, head, row, d)} that the caller owns, at
+ * A view of queries, keys, values or outputs: f32 or bf16 elements {@code (batch, head, row, d)} that the caller owns, at
  * {@code batch * batchStride + head * headStride + row * rowStride + d} elements after the start of a segment. A row is
  * one token of one head; its {@code dim} elements are consecutive. Nothing is copied, and nothing is freed.
  *
@@ -32,9 +32,10 @@ public final class AttentionTensor {
     private final long rowStride;
     private final boolean coincides;
 
-    private AttentionTensor(MemorySegment data, int batch, int heads, int rows, int dim, long batchStride,
+    private AttentionTensor(MemorySegment data, DType dtype, int batch, int heads, int rows, int dim, long batchStride,
             long headStride, long rowStride) {
         Objects.requireNonNull(data, "data");
+        Objects.requireNonNull(dtype, "dtype");
         requirePositive("batch", batch);
         requirePositive("heads", heads);
         requirePositive("rows", rows);
@@ -55,13 +56,13 @@ public final class AttentionTensor {
             // Too large by far: the check below says so.
         }
         if (elements > Integer.MAX_VALUE) {
-            throw new IllegalArgumentException(this + " spans 2^31 elements or more");
+            throw new IllegalArgumentException(describe(dtype) + " spans 2^31 elements or more");
         }
-        if (data.byteSize() < elements * Float.BYTES) {
-            throw new IllegalArgumentException("a segment of " + data.byteSize() + " bytes is too short: " + this
-                + " needs " + elements * Float.BYTES);
+        if (data.byteSize() < elements * dtype.bytes()) {
+            throw new IllegalArgumentException("a segment of " + data.byteSize() + " bytes is too short: "
+                + describe(dtype) + " needs " + elements * dtype.bytes());
         }
-        span = DenseMatrix.of(data, DType.F32, 1, (int) elements);
+        span = DenseMatrix.of(data, dtype, 1, (int) elements);
         coincides = mayCoincide(
             new long[][] {{batch, batchStride}, {heads, headStride}, {rows, rowStride}}, dim);
     }
@@ -79,45 +80,73 @@ public final class AttentionTensor {
         return value;
     }
 
+    /** {@link #headMajor(MemorySegment, DType, int, int, int, int)} of f32. */
+    public static AttentionTensor headMajor(MemorySegment data, int batch, int heads, int rows, int dim) {
+        return headMajor(data, DType.F32, batch, heads, rows, dim);
+    }
+
     /**
      * Views packed elements in the order {@code [batch, heads, rows, dim]}.
      *
-     * @param data f32, aligned to 4 bytes
+     * @param data elements, aligned to their size
      * @throws IllegalArgumentException if a size is less than 1, or the segment too short or misaligned
      */
-    public static AttentionTensor headMajor(MemorySegment data, int batch, int heads, int rows, int dim) {
+    public static AttentionTensor headMajor(
+            MemorySegment data, DType dtype, int batch, int heads, int rows, int dim) {
         return new AttentionTensor(
-            data, batch, heads, rows, dim, (long) heads * rows * dim, (long) rows * dim, dim);
+            data, dtype, batch, heads, rows, dim, (long) heads * rows * dim, (long) rows * dim, dim);
+    }
+
+    /** {@link #rowMajor(MemorySegment, DType, int, int, int, int)} of f32. */
+    public static AttentionTensor rowMajor(MemorySegment data, int batch, int heads, int rows, int dim) {
+        return rowMajor(data, DType.F32, batch, heads, rows, dim);
     }
 
     /**
      * Views packed elements in the order {@code [batch, rows, heads, dim]}, as linear layers leave them.
      *
-     * @param data f32, aligned to 4 bytes
+     * @param data elements, aligned to their size
      * @throws IllegalArgumentException if a size is less than 1, or the segment too short or misaligned
      */
-    public static AttentionTensor rowMajor(MemorySegment data, int batch, int heads, int rows, int dim) {
+    public static AttentionTensor rowMajor(
+            MemorySegment data, DType dtype, int batch, int heads, int rows, int dim) {
         return new AttentionTensor(
-            data, batch, heads, rows, dim, (long) heads * rows * dim, dim, (long) heads * dim);
+            data, dtype, batch, heads, rows, dim, (long) heads * rows * dim, dim, (long) heads * dim);
+    }
+
+    /** {@link #strided(MemorySegment, DType, int, int, int, int, long, long, long)} of f32. */
+    public static AttentionTensor strided(MemorySegment data, int batch, int heads, int rows, int dim,
+            long batchStride, long headStride, long rowStride) {
+        return strided(data, DType.F32, batch, heads, rows, dim, batchStride, headStride, rowStride);
     }
 
     /**
      * Views elements that lie any distances apart; the segment may end with the last element. Elements of an output
      * must not coincide, those of an input may: stride 0 repeats.
      *
-     * @param data f32, aligned to 4 bytes
+     * @param data elements, aligned to their size
      * @throws IllegalArgumentException if a size is less than 1, a stride negative, or the segment too short or
      *     misaligned
      */
-    public static AttentionTensor strided(MemorySegment data, int batch, int heads, int rows, int dim,
+    public static AttentionTensor strided(MemorySegment data, DType dtype, int batch, int heads, int rows, int dim,
             long batchStride, long headStride, long rowStride) {
-        return new AttentionTensor(data, batch, heads, rows, dim, batchStride, headStride, rowStride);
+        return new AttentionTensor(data, dtype, batch, heads, rows, dim, batchStride, headStride, rowStride);
+    }
+
+    /** {@link #allocate(Arena, DType, int, int, int, int)} of f32. */
+    public static AttentionTensor allocate(Arena arena, int batch, int heads, int rows, int dim) {
+        return allocate(arena, DType.F32, batch, heads, rows, dim);
     }
 
     /** Allocates zeroed off-heap elements in the order {@code [batch, heads, rows, dim]}, aligned to 64 bytes. */
-    public static AttentionTensor allocate(Arena arena, int batch, int heads, int rows, int dim) {
-        long bytes = Math.multiplyExact(Float.BYTES * (long) batch * heads, Math.multiplyExact((long) rows, dim));
-        return headMajor(arena.allocate(Math.max(0, bytes), ALIGNMENT), batch, heads, rows, dim);
+    public static AttentionTensor allocate(Arena arena, DType dtype, int batch, int heads, int rows, int dim) {
+        long bytes = Math.multiplyExact(dtype.bytes() * (long) batch * heads, Math.multiplyExact((long) rows, dim));
+        return headMajor(arena.allocate(Math.max(0, bytes), ALIGNMENT), dtype, batch, heads, rows, dim);
+    }
+
+    /** Type of the elements. */
+    public DType dtype() {
+        return span.dtype();
     }
 
     /** Sequences. */
@@ -191,31 +220,43 @@ public final class AttentionTensor {
      * @throws IndexOutOfBoundsException if the position is outside the tensor
      */
     public float get(int b, int head, int row, int d) {
-        return span.data().get(ValueLayout.JAVA_FLOAT, at(b, head, row, d));
+        return span.get(0, at(b, head, row, d));
     }
 
     /**
-     * Writes one element.
+     * Writes one element, rounded to this type. For tests and small tensors.
      *
      * @throws IndexOutOfBoundsException if the position is outside the tensor
      */
     public void set(int b, int head, int row, int d, float value) {
-        span.data().set(ValueLayout.JAVA_FLOAT, at(b, head, row, d), value);
+        span.set(0, at(b, head, row, d), value);
     }
 
     /** Copies the elements of a row. */
     void copyRow(int b, int head, int row, float[] to) {
-        MemorySegment.copy(span.data(), ValueLayout.JAVA_FLOAT, at(b, head, row, 0), to, 0, dim);
+        int at = at(b, head, row, 0);
+        if (dtype() == DType.F32) {
+            MemorySegment.copy(span.data(), ValueLayout.JAVA_FLOAT, (long) Float.BYTES * at, to, 0, dim);
+            return;
+        }
+        for (int d = 0; d < dim; d++) {
+            to[d] = span.get(0, at + d);
+        }
     }
 
-    private long at(int b, int head, int row, int d) {
-        return Float.BYTES * (Objects.checkIndex(b, batch) * batchStride + Objects.checkIndex(head, heads) * headStride
+    /** Of all that {@link #span()} has, the number of an element. */
+    private int at(int b, int head, int row, int d) {
+        return (int) (Objects.checkIndex(b, batch) * batchStride + Objects.checkIndex(head, heads) * headStride
             + Objects.checkIndex(row, rows) * rowStride + Objects.checkIndex(d, dim));
+    }
+
+    private String describe(DType dtype) {
+        return "AttentionTensor[" + dtype.id() + ", batch " + batch + ", heads " + heads + ", rows " + rows + ", dim " + dim
+            + ", strides " + batchStride + ", " + headStride + ", " + rowStride + "]";
     }
 
     @Override
     public String toString() {
-        return "AttentionTensor[batch " + batch + ", heads " + heads + ", rows " + rows + ", dim " + dim
-            + ", strides " + batchStride + ", " + headStride + ", " + rowStride + "]";
+        return describe(dtype());
     }
 }

@@ -3,6 +3,7 @@ package dev.filigree.attention;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.Memory;
 import dev.filigree.Refusal;
 import dev.filigree.internal.Gate;
 import dev.filigree.internal.LeakReport;
@@ -69,7 +70,7 @@ public final class DecodePlan implements AutoCloseable {
     /**
      * Runs.
      *
-     * @param q queries, {@code [sequences, heads, 1, dim]}
+     * @param q queries, {@code [sequences, heads, 1, dim]}, f32
      * @param cache keys and values, of this plan's dtype
      * @param table pages and lengths of as many sequences
      * @param selection of keys, for as many sequences, and one or {@code kvHeads} lists each
@@ -87,6 +88,7 @@ public final class DecodePlan implements AutoCloseable {
         try {
             check(q, cache, table, selection);
             Objects.requireNonNull(out, "out");
+            Operands.requireKind("out", out.span(), DType.F32, Memory.HOST);
             OperandChecks.require("out", "batch", out.batch(), q.batch());
             OperandChecks.require("out", "heads", out.heads(), q.heads());
             OperandChecks.require("out", "rows", out.rows(), 1);
@@ -116,6 +118,7 @@ public final class DecodePlan implements AutoCloseable {
         if (cache.dtype() != dtype) {
             throw new IllegalArgumentException("the cache has dtype " + cache.dtype().id() + ", the plan is for " + dtype.id());
         }
+        Operands.requireKind("q", q.span(), DType.F32, Memory.HOST);
         OperandChecks.require("q", "rows", q.rows(), 1);
         OperandChecks.require("q", "head dimension", q.dim(), cache.dim());
         OperandChecks.require("the table", "sequences", table.sequences(), q.batch());

@@ -115,7 +115,7 @@ public final class MInference {
     }
 
     private static void check(AttentionTensor q, AttentionTensor k) {
-        OperandChecks.inputs(q, k, k);
+        OperandChecks.inputs(q.dtype(), q, k, k);
         if (k.rows() >= Integer.MAX_VALUE / LAST_QUERIES) {
             throw new IllegalArgumentException("k has " + k.rows() + " rows, too many for one array of scores");
         }

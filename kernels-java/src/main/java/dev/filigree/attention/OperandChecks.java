@@ -18,10 +18,13 @@ final class OperandChecks {
     private OperandChecks() {}
 
     /** Checks q, k and v against each other. */
-    static void inputs(AttentionTensor q, AttentionTensor k, AttentionTensor v) {
+    static void inputs(DType dtype, AttentionTensor q, AttentionTensor k, AttentionTensor v) {
         Objects.requireNonNull(q, "q");
         Objects.requireNonNull(k, "k");
         Objects.requireNonNull(v, "v");
+        Operands.requireKind("q", q.span(), dtype, Memory.HOST);
+        Operands.requireKind("k", k.span(), dtype, Memory.HOST);
+        Operands.requireKind("v", v.span(), dtype, Memory.HOST);
         headDimension("q", q.dim());
         require("k", "batch", k.batch(), q.batch());
         require("k", "head dimension", k.dim(), q.dim());
@@ -48,6 +51,13 @@ final class OperandChecks {
     static void require(String name, String what, long found, long expected) {
         if (found != expected) {
             throw new IllegalArgumentException(name + " has " + what + " " + found + ", expected " + expected);
+        }
+    }
+
+    /** An output is of the type of the inputs, or f32. */
+    static void outputType(DType found, DType dtype) {
+        if (found != dtype && found != DType.F32) {
+            throw new IllegalArgumentException("out is " + found.id() + ", this plan gives " + dtype.id());
         }
     }
 

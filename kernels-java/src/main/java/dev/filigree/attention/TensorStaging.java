@@ -26,7 +26,7 @@ final class TensorStaging implements AutoCloseable {
         shape.set(ValueLayout.JAVA_LONG, strides, onHeap ? rows * tensor.heads() : tensor.batchStride());
         shape.set(ValueLayout.JAVA_LONG, strides + 8, onHeap ? rows : tensor.headStride());
         shape.set(ValueLayout.JAVA_LONG, strides + 16, onHeap ? tensor.dim() : tensor.rowStride());
-        staged = onHeap ? scratch.atLeast(Float.BYTES * rows * tensor.heads() * tensor.batch()) : null;
+        staged = onHeap ? scratch.atLeast(tensor.dtype().bytes() * rows * tensor.heads() * tensor.batch()) : null;
         return onHeap ? staged : Operands.shareable(tensor.span());
     }
 
@@ -37,12 +37,13 @@ final class TensorStaging implements AutoCloseable {
     }
 
     private void copy(AttentionTensor tensor, boolean in) {
-        long bytes = (long) Float.BYTES * tensor.dim();
+        long size = tensor.dtype().bytes();
+        long bytes = size * tensor.dim();
         long at = 0;
         for (int b = 0; b < tensor.batch(); b++) {
             for (int head = 0; head < tensor.heads(); head++) {
                 for (int row = 0; row < tensor.rows(); row++, at += bytes) {
-                    long there = Float.BYTES * (b * tensor.batchStride() + head * tensor.headStride()
+                    long there = size * (b * tensor.batchStride() + head * tensor.headStride()
                         + row * tensor.rowStride());
                     if (in) {
                         MemorySegment.copy(tensor.data(), there, staged, at, bytes);

@@ -7,6 +7,7 @@ import static dev.filigree.spi.AttentionFormat.STEP_KEYS;
 import static dev.filigree.spi.AttentionFormat.field;
 import static dev.filigree.spi.AttentionFormat.roundUp;
 
+import dev.filigree.DType;
 import dev.filigree.internal.scalar.ScalarMath;
 import dev.filigree.spi.AttentionFormat;
 import dev.filigree.spi.AttentionKernel;
@@ -18,6 +19,10 @@ import java.lang.foreign.ValueLayout;
  * Block-sparse attention in Java. This class walks tiles, steps and units as {@code filigree.h} prescribes; a subclass
  * supplies the arithmetic on a tile, with vectors or without. The caller's operands are touched here alone, by bulk
  * copies through scratch, which notice when an arena is closed.
+ *
+ * <p>In bf16, packed keys and values are pairs of elements, whose odd one is multiplied and added before the even one.
+ * They are widened, two panels at a time, to where the odd elements come first, and so are queries; weights are rounded
+ * and change places. From there, a product is the same chain of multiply-adds as in f32, but that denormals are zeros.
  */
 public abstract class AttentionWalk implements AttentionKernel {
 
@@ -28,14 +33,39 @@ public abstract class AttentionWalk implements AttentionKernel {
     private static final MemorySegment ALL_KEYS =
         Arena.global().allocate(2L * STEP_KEYS / LANES, AttentionFormat.ALIGNMENT).fill((byte) 0xff);
 
-    /** For subclasses. */
-    protected AttentionWalk() {}
+    private final DType dtype;
+    private final int elementBytes;
+    /** Elements of a packed word. */
+    private final int perWord;
 
-    /** Panels of 16 columns of {@code dim} rows each, from {@code rows} staged rows: {@code to[j / 16][d][j % 16]}. */
+    /** For subclasses. */
+    protected AttentionWalk(DType dtype) {
+        this.dtype = dtype;
+        elementBytes = dtype.bytes();
+        perWord = Float.BYTES / elementBytes;
+    }
+
+    /** The type of queries, keys and values. */
+    protected final DType dtype() {
+        return dtype;
+    }
+
+    /** Whether it is bf16. */
+    protected final boolean isBf16() {
+        return perWord == 2;
+    }
+
+    /**
+     * Panels of 16 columns of {@code dim} rows each, from {@code rows} staged rows: {@code to[j / 16][d][j % 16]}. In
+     * bf16 {@code to[j / 16][d / 2][j % 16][d % 2]}.
+     */
     protected abstract void packKeys(
         MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys);
 
-    /** Panels of 16 columns, from {@code rows} staged rows: {@code to[d / 16][j][d % 16]}. */
+    /**
+     * Panels of 16 columns, from {@code rows} staged rows: {@code to[d / 16][j][d % 16]}. In bf16 {@code
+     * to[d / 16][j / 2][d % 16][j % 2]}.
+     */
     protected abstract void packValues(
         MemorySegment stage, long stageAt, int rows, int dim, MemorySegment packed, long at, int unitKeys);
 
@@ -61,7 +91,8 @@ public abstract class AttentionWalk implements AttentionKernel {
     /**
      * C = (C or +0) + A * B: each element one chain of multiply-adds over {@code depth}. A lies in scratch with rows
      * {@code ROW_STRIDE} apart, B in panels of {@code depth x 16}, C in scratch. {@code rows} is a multiple of
-     * {@code ROW_GROUP}.
+     * {@code ROW_GROUP}. In bf16, each step is half of {@link Bf16Pairs#multiplyAdd(int, int, float)}, and B, up to two
+     * panels in scratch, is followed by 32 floats a row for whatever the subclass likes.
      */
     protected abstract void product(MemorySegment scratch, long aAt, int rows, int depth, MemorySegment packed,
         long bAt, long panelBytes, int panels, long cAt, long cRowBytes, boolean fresh);
@@ -79,12 +110,25 @@ public abstract class AttentionWalk implements AttentionKernel {
 
     /**
      * One step of the online softmax, row by row: m becomes the maximum, p = exp(s - m) replaces s, 16 partial sums
-     * l become l * alpha + p, where alpha = exp(old m - m).
+     * l become l * alpha + p, where alpha = exp(old m - m). In bf16, p is
+     * rounded, the two of a pair change places, and l has sums of pairs.
      *
      * @param spareAt 16 floats a row for whatever the subclass likes
      */
     protected abstract void normalise(MemorySegment scratch, long sAt, int rows, int cols, long maxAt, long sumsAt,
         long alphaAt, long spareAt);
+
+    /**
+     * Widens a row of pairs to floats, the odd element of each first. The pairs lie in the second half of the floats'
+     * place.
+     */
+    protected abstract void widenRow(MemorySegment scratch, long toAt, int count);
+
+    /** Widens {@code rows} rows of 16 pairs: the odd elements of each, then the even ones. */
+    protected abstract void widenPanel(MemorySegment packed, long fromAt, int rows, MemorySegment scratch, long toAt);
+
+    /** Rounds floats to bf16 in place: the elements follow each other from the first float on. */
+    protected abstract void round(MemorySegment scratch, long at, int count);
 
     @Override
     public final void run(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v,
@@ -111,25 +155,27 @@ public abstract class AttentionWalk implements AttentionKernel {
         long batch = pair / kvHeads;
         long first = (long) unit * unitKeys;
         int rows = Math.clamp(keyLength(mask, shape, batch) - first, 0, unitKeys);
-        long keysAt = FLOAT * (pairIndex * AttentionFormat.pairFloats(mask, dim) + first * dim);
-        long valuesAt = FLOAT * (pairIndex * AttentionFormat.pairFloats(mask, dim)
-            + AttentionFormat.keyFloats(mask, dim) + first * roundUp(dim, LANES));
+        long pairAt = pairIndex * AttentionFormat.pairElements(mask, dim);
+        long keysAt = elementBytes * (pairAt + first * dim);
+        long valuesAt = elementBytes
+            * (pairAt + AttentionFormat.keyElements(mask, dim) + first * roundUp(dim, LANES));
         stage(k, shape, AttentionFormat.K_STRIDES, batch, pair % kvHeads, first, rows, dim, scratch);
         packKeys(scratch, rows, dim, packed, keysAt, unitKeys);
         stage(v, shape, AttentionFormat.V_STRIDES, batch, pair % kvHeads, first, rows, dim, scratch);
         packValues(scratch, 0, rows, dim, packed, valuesAt, unitKeys);
     }
 
-    private static void stage(MemorySegment from, MemorySegment shape, long strides, long batch, long head, long first,
+    private void stage(MemorySegment from, MemorySegment shape, long strides, long batch, long head, long first,
             int rows, int dim, MemorySegment scratch) {
         long rowStride = field(shape, strides + 16);
         long at = offset(shape, strides, batch, head, first);
         if (rowStride == dim) {
-            MemorySegment.copy(from, FLOAT * at, scratch, 0, FLOAT * rows * dim);
+            MemorySegment.copy(from, elementBytes * at, scratch, 0, (long) elementBytes * rows * dim);
             return;
         }
         for (int r = 0; r < rows; r++) {
-            MemorySegment.copy(from, FLOAT * (at + r * rowStride), scratch, FLOAT * r * dim, FLOAT * dim);
+            MemorySegment.copy(from, elementBytes * (at + r * rowStride), scratch, (long) elementBytes * r * dim,
+                (long) elementBytes * dim);
         }
     }
 
@@ -187,7 +233,10 @@ public abstract class AttentionWalk implements AttentionKernel {
         return count;
     }
 
-    /** Scaled queries to scratch, in chunks of STEP_KEYS columns; rows of padding are zeros. */
+    /**
+     * Queries to scratch, in chunks of STEP_KEYS columns; rows of padding are zeros. They are scaled, but not those of
+     * bf16, whose scores are.
+     */
     private void load(MemorySegment shape, MemorySegment q, long batch, long head, int first, int rows, int dim,
             MemorySegment scratch) {
         int padded = roundUp(rows, ROW_GROUP);
@@ -198,10 +247,18 @@ public abstract class AttentionWalk implements AttentionKernel {
             int width = Math.min(STEP_KEYS, dim - d);
             long chunkAt = FLOAT * padded * ROW_STRIDE * (d / STEP_KEYS);
             for (int r = 0; r < rows; r++) {
-                MemorySegment.copy(q, FLOAT * (at + r * rowStride + d), scratch, chunkAt + FLOAT * r * ROW_STRIDE,
-                    FLOAT * width);
+                // bf16 elements take the second half of their floats' place first.
+                long rowAt = chunkAt + FLOAT * r * ROW_STRIDE;
+                long elementsAt = rowAt + (FLOAT - elementBytes) * width;
+                MemorySegment.copy(q, elementBytes * (at + r * rowStride + d), scratch, elementsAt,
+                    (long) elementBytes * width);
+                if (isBf16()) {
+                    widenRow(scratch, rowAt, width);
+                }
             }
-            scale(scratch, chunkAt, rows, FLOAT * ROW_STRIDE, width, factor);
+            if (!isBf16()) {
+                scale(scratch, chunkAt, rows, FLOAT * ROW_STRIDE, width, factor);
+            }
             for (int r = rows; r < padded; r++) {
                 clear(scratch, chunkAt + FLOAT * r * ROW_STRIDE, width);
             }
@@ -258,24 +315,45 @@ public abstract class AttentionWalk implements AttentionKernel {
         int unitKeys = (int) field(mask, AttentionFormat.UNIT_KEYS);
         int panels = unitKeys / LANES;
         long scoresAt = scoresAt(padded, dim);
-        long keysAt = FLOAT * pairIndex * AttentionFormat.pairFloats(mask, dim);
+        long keysAt = elementBytes * pairIndex * AttentionFormat.pairElements(mask, dim);
         for (int u = 0; u < units; u++) {
             int unit = intAt(mask, AttentionFormat.UNITS, entry + u);
             long sAt = scoresAt + FLOAT * u * unitKeys;
             for (int d = 0; d < dim; d += STEP_KEYS) {
-                product(scratch, FLOAT * padded * ROW_STRIDE * (d / STEP_KEYS), padded, Math.min(STEP_KEYS, dim - d),
-                    packed, keysAt + FLOAT * ((long) unit * unitKeys * dim + (long) d * LANES), FLOAT * dim * LANES,
-                    panels, sAt, FLOAT * ROW_STRIDE, d == 0);
+                multiply(scratch, FLOAT * padded * ROW_STRIDE * (d / STEP_KEYS), padded, Math.min(STEP_KEYS, dim - d),
+                    packed, keysAt + elementBytes * ((long) unit * unitKeys * dim + (long) d * LANES),
+                    (long) elementBytes * dim * LANES, panels, sAt, FLOAT * ROW_STRIDE, d == 0, widenedAt(padded, dim));
+            }
+            if (isBf16()) {
+                scale(scratch, sAt, padded, FLOAT * ROW_STRIDE, unitKeys, shape.get(F32, AttentionFormat.SCALE));
             }
             modify(mask, shape, head, first, padded, entry + u, unit * unitKeys, keys, sAt, scratch);
         }
         weigh(scratch, rows, dim, units * unitKeys);
-        long valuesAt = keysAt + FLOAT * AttentionFormat.keyFloats(mask, dim);
+        long valuesAt = keysAt + elementBytes * AttentionFormat.keyElements(mask, dim);
         for (int u = 0; u < units; u++) {
             long unit = intAt(mask, AttentionFormat.UNITS, entry + u);
-            product(scratch, scoresAt + FLOAT * u * unitKeys, padded, unitKeys, packed,
-                valuesAt + FLOAT * unit * unitKeys * width, FLOAT * unitKeys * LANES, width / LANES,
-                accAt(padded, dim), FLOAT * width, false);
+            multiply(scratch, scoresAt + FLOAT * u * unitKeys, padded, unitKeys, packed,
+                valuesAt + elementBytes * unit * unitKeys * width, (long) elementBytes * unitKeys * LANES, width / LANES,
+                accAt(padded, dim), FLOAT * width, false, widenedAt(padded, dim));
+        }
+    }
+
+    /** A product with packed panels. */
+    private void multiply(MemorySegment scratch, long aAt, int rows, int depth, MemorySegment packed, long bAt,
+            long panelBytes, int panels, long cAt, long cRowBytes, boolean fresh, long widenedAt) {
+        if (!isBf16()) {
+            product(scratch, aAt, rows, depth, packed, bAt, panelBytes, panels, cAt, cRowBytes, fresh);
+            return;
+        }
+        long widenedBytes = FLOAT * LANES * depth;
+        for (int panel = 0; panel < panels; panel += 2) {
+            int count = Math.min(2, panels - panel);
+            for (int i = 0; i < count; i++) {
+                widenPanel(packed, bAt + (panel + i) * panelBytes, depth / 2, scratch, widenedAt + i * widenedBytes);
+            }
+            product(scratch, aAt, rows, depth, scratch, widenedAt, widenedBytes, count, cAt + FLOAT * LANES * panel,
+                cRowBytes, fresh);
         }
     }
 
@@ -330,12 +408,17 @@ public abstract class AttentionWalk implements AttentionKernel {
         long at = offset(shape, AttentionFormat.OUT_STRIDES, batch, head, first);
         long rowStride = field(shape, AttentionFormat.OUT_STRIDES + 16);
         divide(scratch, accAt(padded, dim), rows, width, sumsAt(padded, dim));
+        long bytes = FLOAT;
+        if (field(shape, AttentionFormat.OUT_DTYPE) == AttentionFormat.BF16) {
+            bytes = Short.BYTES;
+            round(scratch, accAt(padded, dim), rows * width);
+        }
         if (rowStride == dim && width == dim) {
-            MemorySegment.copy(scratch, accAt(padded, dim), out, FLOAT * at, FLOAT * rows * width);
+            MemorySegment.copy(scratch, accAt(padded, dim), out, bytes * at, bytes * rows * width);
         } else {
             for (int r = 0; r < rows; r++) {
-                MemorySegment.copy(scratch, accAt(padded, dim) + FLOAT * r * width, out,
-                    FLOAT * (at + r * rowStride), FLOAT * dim);
+                MemorySegment.copy(scratch, accAt(padded, dim) + bytes * r * width, out,
+                    bytes * (at + r * rowStride), bytes * dim);
             }
         }
         if (lse.address() != 0) {
@@ -393,5 +476,9 @@ public abstract class AttentionWalk implements AttentionKernel {
 
     static long alphaAt(int padded, int dim) {
         return maxAt(padded, dim) + FLOAT * roundUp(padded, LANES);
+    }
+
+    private static long widenedAt(int padded, int dim) {
+        return alphaAt(padded, dim) + FLOAT * roundUp(padded, LANES);
     }
 }

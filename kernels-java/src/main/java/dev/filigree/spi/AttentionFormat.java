@@ -25,6 +25,8 @@ public final class AttentionFormat {
     public static final int ROW_STRIDE = STEP_KEYS + 16;
     /** Floats of one row of the state of an interrupted attention, besides its sums: the weights' sums, the maximum. */
     public static final int STATE_EXTRA = LANES + 1;
+    /** Floats that a Java kernel of bf16 needs behind a tile: two panels, and 32 of each row. */
+    public static final int WIDENED_FLOATS = 2 * LANES * (STEP_KEYS + MAX_TILE_ROWS);
     /** Alignment of every block and table, in bytes. */
     public static final long ALIGNMENT = 64;
     /** Readable bytes after the last table. */
@@ -86,7 +88,7 @@ public final class AttentionFormat {
     public static final long FIRST_PAIR = 32;
     /** How many (batch entry, key head) there are in this call. */
     public static final long PAIR_COUNT = 40;
-    /** Strides of q: batch, head, row; in floats. */
+    /** Strides of q: batch, head, row; in elements. */
     public static final long Q_STRIDES = 48;
     /** Strides of k. */
     public static final long K_STRIDES = 72;
@@ -102,8 +104,15 @@ public final class AttentionFormat {
     public static final long SCALE = 160;
     /** {@code float}, 0 for none. */
     public static final long SOFT_CAP = 164;
+    /** Type of the output. */
+    public static final long OUT_DTYPE = 168;
     /** Size of the shape without its tables. */
-    public static final long SHAPE_HEADER_BYTES = 168;
+    public static final long SHAPE_HEADER_BYTES = 176;
+
+    /** Types, as in {@link #OUT_DTYPE}. */
+    public static final long F32 = 0;
+    /** See {@link #F32}. */
+    public static final long BF16 = 1;
 
     private AttentionFormat() {}
 
@@ -122,14 +131,14 @@ public final class AttentionFormat {
         return (int) Math.ceilDiv(field(mask, KEYS), field(mask, UNIT_KEYS));
     }
 
-    /** Floats of the packed keys of a (batch entry, key head). */
-    public static long keyFloats(MemorySegment mask, int dim) {
+    /** Elements of the packed keys of a (batch entry, key head). */
+    public static long keyElements(MemorySegment mask, int dim) {
         return unitCount(mask) * field(mask, UNIT_KEYS) * dim;
     }
 
-    /** Floats of the packed keys and values of a (batch entry, key head). */
-    public static long pairFloats(MemorySegment mask, int dim) {
-        return keyFloats(mask, dim) + keyFloats(mask, roundUp(dim, LANES));
+    /** Elements of the packed keys and values of a (batch entry, key head). */
+    public static long pairElements(MemorySegment mask, int dim) {
+        return keyElements(mask, dim) + keyElements(mask, roundUp(dim, LANES));
     }
 
     /** Bytes of scratch that a call needs. */
@@ -139,6 +148,6 @@ public final class AttentionFormat {
         long floatsPerRow = (chunks + 1) * ROW_STRIDE + roundUp(dim, LANES) + 2L * LANES;
         long tile = rows * floatsPerRow + 2L * roundUp((int) rows, LANES);
         long stage = field(mask, UNIT_KEYS) * dim;
-        return Float.BYTES * Math.max(tile, stage);
+        return Float.BYTES * Math.max(tile + WIDENED_FLOATS, stage);
     }
 }

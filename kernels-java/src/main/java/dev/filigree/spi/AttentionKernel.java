@@ -3,8 +3,8 @@ package dev.filigree.spi;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Block-sparse attention in f32 over a range of work items: the Java face of the function in
- * {@code native/include/filigree.h}, which defines items, operands and the order of sums.
+ * Block-sparse attention in f32 or bf16 over a range of work items: the Java face of the functions in
+ * {@code native/include/filigree.h}, which define items, operands and the order of sums.
  *
  * <p>A kernel is a pure function: it keeps nothing, allocates nothing, starts no threads. The caller has checked
  * every operand. Calls on disjoint ranges may run at the same time; the items that pack come before those that
@@ -20,14 +20,14 @@ public interface AttentionKernel {
      *
      * @param mask the packed mask, see {@link AttentionFormat}
      * @param shape of the operands, see {@link AttentionFormat}
-     * @param q native f32, queries
-     * @param k native f32, keys
-     * @param v native f32, values
-     * @param out native f32, output; not touched when there is a state
+     * @param q native, of the kernel's type, queries
+     * @param k native, of the kernel's type, keys
+     * @param v native, of the kernel's type, values
+     * @param out native, of the type that the shape says, output; not touched when there is a state
      * @param lse native f32 {@code [batch, heads, queries]}, or {@link MemorySegment#NULL}
      * @param state native f32 {@code [batch, heads, queries, dim + STATE_EXTRA]} that the run goes on from and leaves
      *     its state in, or {@link MemorySegment#NULL}
-     * @param packed native f32, packed keys and values of this call's pairs, 64-byte aligned
+     * @param packed native, packed keys and values of this call's pairs, 64-byte aligned
      * @param scratch native, 64-byte aligned, for this call alone
      */
     void run(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v,

@@ -51,8 +51,12 @@ public interface KernelProvider {
         return Optional.empty();
     }
 
-    /** Block-sparse attention in f32 on host operands, where the backend has it. */
-    default Optional<AttentionKernel> attentionF32() {
+    /**
+     * Block-sparse attention on host operands, where the backend has it.
+     *
+     * @param dtype of queries, keys and values
+     */
+    default Optional<AttentionKernel> attention(DType dtype) {
         return Optional.empty();
     }
 

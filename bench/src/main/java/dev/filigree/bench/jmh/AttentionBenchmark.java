@@ -1,6 +1,8 @@
 package dev.filigree.bench.jmh;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
 import dev.filigree.attention.Attention;
 import dev.filigree.attention.AttentionOptions;
 import dev.filigree.attention.AttentionPlan;
@@ -8,7 +10,7 @@ import dev.filigree.attention.AttentionTensor;
 import dev.filigree.bench.BenchmarkMasks;
 import dev.filigree.format.BlockMask;
 import java.lang.foreign.Arena;
-import java.lang.foreign.ValueLayout;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -50,6 +52,10 @@ public class AttentionBenchmark {
     @Param({"64", "128"})
     int headDim;
 
+    /** Type of queries, keys, values and output. */
+    @Param({"f32", "bf16"})
+    String dtype;
+
     @Param({"scalar", "vector", "avx512"})
     String backend;
 
@@ -69,7 +75,7 @@ public class AttentionBenchmark {
         Backend wanted = Backend.of(backend);
         wanted.ensureAvailable();
         BlockMask mask = BenchmarkMasks.random(seq, density);
-        plan = Attention.plan(mask, AttentionOptions.defaults().backend(wanted));
+        plan = Attention.plan(mask, AttentionOptions.defaults().dtype(type()).backend(wanted));
         if (plan.backend() != wanted) {
             throw new IllegalStateException("asked for " + backend + ", got " + plan.explain());
         }
@@ -77,13 +83,19 @@ public class AttentionBenchmark {
         q = filled(1);
         k = filled(2);
         v = filled(3);
-        out = AttentionTensor.allocate(arena, 1, HEADS, seq, headDim);
+        out = AttentionTensor.allocate(arena, type(), 1, HEADS, seq, headDim);
+    }
+
+    private DType type() {
+        return DType.valueOf(dtype.toUpperCase(Locale.ROOT));
     }
 
     private AttentionTensor filled(int salt) {
-        AttentionTensor tensor = AttentionTensor.allocate(arena, 1, HEADS, seq, headDim);
-        for (long i = 0; i < tensor.data().byteSize() / Float.BYTES; i++) {
-            tensor.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, ((i * salt) % 17 - 8) / 8f);
+        AttentionTensor tensor = AttentionTensor.allocate(arena, type(), 1, HEADS, seq, headDim);
+        int elements = HEADS * seq * headDim;
+        DenseMatrix all = DenseMatrix.of(tensor.data(), type(), 1, elements);
+        for (int i = 0; i < elements; i++) {
+            all.set(0, i, (((long) i * salt) % 17 - 8) / 8f);
         }
         return tensor;
     }

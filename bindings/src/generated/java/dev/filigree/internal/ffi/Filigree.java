@@ -1166,6 +1166,77 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_attention_block_bf16_avx512 {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_attention_block_bf16_avx512");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_attention_block_bf16_avx512$descriptor() {
+        return filigree_attention_block_bf16_avx512.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_attention_block_bf16_avx512$handle() {
+        return filigree_attention_block_bf16_avx512.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_attention_block_bf16_avx512$address() {
+        return filigree_attention_block_bf16_avx512.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_attention_block_bf16_avx512(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment lse, MemorySegment state, MemorySegment packed, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_attention_block_bf16_avx512.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_attention_block_bf16_avx512", mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_MLP_BLOCK = (int)16L;
     /**
      * {@snippet lang=c :

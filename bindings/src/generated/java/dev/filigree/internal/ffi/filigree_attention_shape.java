@@ -29,6 +29,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t slopes;
  *     float scale;
  *     float soft_cap;
+ *     int64_t out_dtype;
  * }
  * }
  */
@@ -52,7 +53,8 @@ public class filigree_attention_shape {
         Filigree.C_LONG.withName("key_lengths"),
         Filigree.C_LONG.withName("slopes"),
         Filigree.C_FLOAT.withName("scale"),
-        Filigree.C_FLOAT.withName("soft_cap")
+        Filigree.C_FLOAT.withName("soft_cap"),
+        Filigree.C_LONG.withName("out_dtype")
     ).withName("filigree_attention_shape");
 
     /**
@@ -676,6 +678,50 @@ public class filigree_attention_shape {
      */
     public static void soft_cap(MemorySegment struct, float fieldValue) {
         struct.set(soft_cap$LAYOUT, soft_cap$OFFSET, fieldValue);
+    }
+
+    private static final OfLong out_dtype$LAYOUT = (OfLong)$LAYOUT.select(groupElement("out_dtype"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t out_dtype
+     * }
+     */
+    public static final OfLong out_dtype$layout() {
+        return out_dtype$LAYOUT;
+    }
+
+    private static final long out_dtype$OFFSET = $LAYOUT.byteOffset(groupElement("out_dtype"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t out_dtype
+     * }
+     */
+    public static final long out_dtype$offset() {
+        return out_dtype$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t out_dtype
+     * }
+     */
+    public static long out_dtype(MemorySegment struct) {
+        return struct.get(out_dtype$LAYOUT, out_dtype$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t out_dtype
+     * }
+     */
+    public static void out_dtype(MemorySegment struct, long fieldValue) {
+        struct.set(out_dtype$LAYOUT, out_dtype$OFFSET, fieldValue);
     }
 
     /**

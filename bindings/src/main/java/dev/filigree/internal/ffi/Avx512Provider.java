@@ -29,7 +29,8 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<NmKernel> nmBf16 = bind(NativeNmBf16.ID, NativeNmBf16::new);
     private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
     private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
-    private final Optional<AttentionKernel> attention = bind(NativeAttention.ID, NativeAttention::new);
+    private final Optional<AttentionKernel> attentionF32 = bindAttention(DType.F32);
+    private final Optional<AttentionKernel> attentionBf16 = bindAttention(DType.BF16);
     private final Optional<PagedKernel> pagedF32 = bind(NativePaged.F32_ID, NativePaged::f32);
     private final Optional<PagedKernel> pagedBf16 = bind(NativePaged.BF16_ID, NativePaged::bf16);
 
@@ -44,6 +45,10 @@ public final class Avx512Provider implements KernelProvider {
 
     private Optional<MlpKernel> bindMlp(DType dtype) {
         return bind(NativeMlp.ids(dtype).getFirst(), () -> new NativeMlp(dtype));
+    }
+
+    private Optional<AttentionKernel> bindAttention(DType dtype) {
+        return bind(NativeAttention.id(dtype), () -> new NativeAttention(dtype));
     }
 
     private static Optional<Refusal> lookForRefusal() {
@@ -104,8 +109,11 @@ public final class Avx512Provider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attentionF32() {
-        return attention;
+    public Optional<AttentionKernel> attention(DType dtype) {
+        return switch (dtype) {
+            case F32 -> attentionF32;
+            case BF16 -> attentionBf16;
+        };
     }
 
     @Override

@@ -26,7 +26,9 @@ public final class ScalarProvider implements KernelProvider {
         Map.of(DType.F32, new NmScalar(DType.F32), DType.BF16, new NmScalar(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpScalar(DType.F32), DType.BF16, new MlpScalar(DType.BF16));
-    private final AttentionWalk attention = new AttentionScalar();
+    private final AttentionWalk attention = new AttentionScalar(DType.F32);
+    private final Map<DType, AttentionKernel> attentions =
+        Map.of(DType.F32, attention, DType.BF16, new AttentionScalar(DType.BF16));
     private final Map<DType, PagedKernel> paged = Map.of(
         DType.F32, new PagedWalk("attention_paged_f32_scalar", attention, DType.F32),
         DType.BF16, new PagedWalk("attention_paged_bf16_scalar", attention, DType.BF16));
@@ -47,7 +49,8 @@ public final class ScalarProvider implements KernelProvider {
             new KernelInfo(GemmScalar.ID, "gemm", DType.F32, "java", "1x1"),
             new KernelInfo("nm_packed_f32_scalar", "nm", DType.F32, "java", "1x1"),
             new KernelInfo("nm_packed_bf16_scalar", "nm", DType.BF16, "java", "1x1"),
-            new KernelInfo(AttentionScalar.ID, "attention", DType.F32, "java", "1x1"),
+            new KernelInfo("attention_block_f32_scalar", "attention", DType.F32, "java", "1x1"),
+            new KernelInfo("attention_block_bf16_scalar", "attention", DType.BF16, "java", "1x1"),
             new KernelInfo("attention_paged_f32_scalar", "attention", DType.F32, "java", "1x1"),
             new KernelInfo("attention_paged_bf16_scalar", "attention", DType.BF16, "java", "1x1"),
             new KernelInfo("mlp_dot_f32_scalar", "mlp", DType.F32, "java", "1x1"),
@@ -77,8 +80,8 @@ public final class ScalarProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attentionF32() {
-        return Optional.of(attention);
+    public Optional<AttentionKernel> attention(DType dtype) {
+        return Optional.of(attentions.get(dtype));
     }
 
     @Override

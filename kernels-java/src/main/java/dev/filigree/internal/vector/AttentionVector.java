@@ -6,7 +6,9 @@ import static dev.filigree.internal.vector.Species.F32;
 import static dev.filigree.spi.AttentionFormat.LANES;
 import static dev.filigree.spi.AttentionFormat.ROW_GROUP;
 import static dev.filigree.spi.AttentionFormat.ROW_STRIDE;
+import static dev.filigree.spi.AttentionFormat.STEP_KEYS;
 
+import dev.filigree.DType;
 import dev.filigree.internal.AttentionWalk;
 import dev.filigree.internal.scalar.ScalarMath;
 import dev.filigree.spi.AttentionFormat;
@@ -33,8 +35,6 @@ import jdk.incubator.vector.VectorSpecies;
  * memory is read by address.
  */
 final class AttentionVector extends AttentionWalk {
-
-    static final String ID = "attention_block_f32_vector";
 
     private static final int LENGTH = F32.length();
     private static final VectorSpecies<Integer> I32 = VectorSpecies.of(int.class, F32.vectorShape());
@@ -98,21 +98,47 @@ final class AttentionVector extends AttentionWalk {
             long.class, long.class);
     }
 
+    AttentionVector(DType dtype) {
+        super(dtype);
+    }
+
     @Override
     public String id() {
-        return ID;
+        return "attention_block_" + dtype().id() + "_vector";
+    }
+
+    @Override
+    protected void widenRow(MemorySegment scratch, long toAt, int count) {
+        long to = scratch.address() + toAt;
+        VectorBf16.widen(to + 2L * count, to, count);
+        try {
+            AttentionPairs.SWAP[0].invokeExact(to, count);
+        } catch (Throwable t) {
+            throw CallBarrier.unexpected(t);
+        }
+    }
+
+    @Override
+    protected void widenPanel(MemorySegment packed, long fromAt, int rows, MemorySegment scratch, long toAt) {
+        VectorBf16.widenPairs(packed.address() + fromAt, scratch.address() + toAt, rows);
+    }
+
+    @Override
+    protected void round(MemorySegment scratch, long at, int count) {
+        VectorBf16.round(scratch.address() + at, scratch.address() + at, count);
     }
 
     @Override
     protected void packKeys(MemorySegment stage, int rows, int dim, MemorySegment packed, long at, int unitKeys) {
+        int depth = isBf16() ? dim / 2 : dim;
         for (int panel = 0; panel < unitKeys; panel += LANES) {
-            long from = stage.address() + 4L * panel * dim;
-            long to = packed.address() + at + 4L * panel * dim;
-            transpose(from, Math.clamp(rows - panel, 0, LANES), dim, to);
+            long from = stage.address() + 4L * panel * depth;
+            long to = packed.address() + at + 4L * panel * depth;
+            transpose(from, Math.clamp(rows - panel, 0, LANES), depth, to);
         }
     }
 
-    /** Up to 16 rows to the columns of a panel; the other columns become zeros. */
+    /** Up to 16 rows of words to the columns of a panel; the other columns become zeros. */
     private static void transpose(long from, int rows, int dim, long to) {
         for (int d = 0; d < dim; d++) {
             long target = address(to + d * PANEL_BYTES);
@@ -130,7 +156,11 @@ final class AttentionVector extends AttentionWalk {
             int unitKeys) {
         int width = AttentionFormat.roundUp(dim, LANES);
         try {
-            for (int d = 0; d < width; d += LANES) {
+            for (int d = 0; d < width && isBf16(); d += LANES) {
+                AttentionPairs.PANEL[0].invokeExact(stage.address() + stageAt + 2L * d, rows, 2L * dim,
+                    Math.min(LANES, dim - d), packed.address() + at + 2L * d * unitKeys, unitKeys);
+            }
+            for (int d = 0; d < width && !isBf16(); d += LANES) {
                 long to = packed.address() + at + 4L * d * unitKeys;
                 PANEL[0].invokeExact(
                     stage.address() + stageAt + 4L * d, rows, 4L * dim, Math.min(LANES, dim - d), to, unitKeys);
@@ -244,11 +274,18 @@ final class AttentionVector extends AttentionWalk {
             for (long done = 0; done < columns; done += 2 * STEP) {
                 long bHere = b + done / PANEL_BYTES * panelBytes + done % PANEL_BYTES;
                 long from = fresh ? ZEROS.address() : c + done;
-                if (done + STEP < columns) {
-                    TWO_VECTORS[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, c + done,
-                        cRowBytes);
+                // In bf16, sums are looked at before they replace the old ones.
+                long to = isBf16() ? b + 2 * PANEL_BYTES * STEP_KEYS : c + done;
+                long toRow = isBf16() ? 2 * STEP : cRowBytes;
+                boolean two = done + STEP < columns;
+                if (two) {
+                    TWO_VECTORS[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, to, toRow);
                 } else {
-                    ONE_VECTOR[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, c + done, cRowBytes);
+                    ONE_VECTOR[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, to, toRow);
+                }
+                if (isBf16()) {
+                    AttentionPairs.MOVE[0].invokeExact(a, rows, depth, bHere, panelBytes, from, fromRow, c + done,
+                        cRowBytes, to, two ? 2 : 1);
                 }
             }
         } catch (Throwable t) {
@@ -424,7 +461,12 @@ final class AttentionVector extends AttentionWalk {
         try {
             MAXIMA[0].invokeExact(base + sAt, rows, cols, base + spareAt);
             newMaxima(rows, base + spareAt, base + maxAt, base + alphaAt);
-            WEIGHTS[0].invokeExact(base + sAt, rows, cols, base + maxAt, base + alphaAt, base + sumsAt);
+            if (isBf16()) {
+                AttentionPairs.WEIGHTS[0].invokeExact(base + sAt, rows, cols, base + maxAt);
+                AttentionPairs.SUMS[0].invokeExact(base + sAt, rows, cols, base + alphaAt, base + sumsAt);
+            } else {
+                WEIGHTS[0].invokeExact(base + sAt, rows, cols, base + maxAt, base + alphaAt, base + sumsAt);
+            }
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }

@@ -85,7 +85,7 @@ public final class VectorBf16 {
     }
 
     /** Denormals as zeros of their sign. */
-    private static FloatVector zeroDenormals(FloatVector value) {
+    static FloatVector zeroDenormals(FloatVector value) {
         IntVector bits = value.reinterpretAsInts();
         VectorMask<Integer> small = bits.and(MAGNITUDE).compare(VectorOperators.LT, SMALLEST_NORMAL);
         return bits.blend(bits.and(SIGN), small).reinterpretAsFloats();
@@ -136,9 +136,7 @@ public final class VectorBf16 {
     private static void widenAll(long from, long to, int count) {
         int i = 0;
         for (; i <= count - I16.length(); i += LENGTH) {
-            IntVector bits = (IntVector) ShortVector.fromMemorySegment(I16, ALL, address(from + 2L * i), ORDER)
-                .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
-            bits.lanewise(VectorOperators.LSHL, Short.SIZE).reinterpretAsFloats()
+            lowerHalves(address(from + 2L * i)).lanewise(VectorOperators.LSHL, Short.SIZE).reinterpretAsFloats()
                 .intoMemorySegment(ALL, address(to + 4L * i), ORDER);
         }
         for (; i < count; i++) {
@@ -146,14 +144,29 @@ public final class VectorBf16 {
         }
     }
 
+    /** Floats as floats that are bf16. */
+    static FloatVector rounded(FloatVector value) {
+        return roundedBits(value.reinterpretAsInts()).and(0xffff_0000).reinterpretAsFloats();
+    }
+
+    /** {@link Bf16#fromFloat} in the upper half of each lane; the lower one is undefined. */
+    private static IntVector roundedBits(IntVector bits) {
+        VectorMask<Integer> nan = bits.and(MAGNITUDE).compare(VectorOperators.GT, INFINITY);
+        return bits.add(0x7fff).add(bits.lanewise(VectorOperators.LSHR, Short.SIZE).and(1)).blend(bits.or(QUIET), nan);
+    }
+
+    /** As many elements as lanes, each in the lower half of one. */
+    static IntVector lowerHalves(long at) {
+        return (IntVector) ShortVector.fromMemorySegment(I16, ALL, at, ORDER)
+            .convertShape(VectorOperators.ZERO_EXTEND_S2I, I32, 0);
+    }
+
     private static void roundAll(long from, long to, int count) {
         int i = 0;
         for (; i <= count - I16.length(); i += LENGTH) {
             IntVector bits =
                 FloatVector.fromMemorySegment(F32, ALL, address(from + 4L * i), ORDER).reinterpretAsInts();
-            VectorMask<Integer> nan = bits.and(MAGNITUDE).compare(VectorOperators.GT, INFINITY);
-            IntVector rounded = bits.add(0x7fff)
-                .add(bits.lanewise(VectorOperators.LSHR, Short.SIZE).and(1)).blend(bits.or(QUIET), nan);
+            IntVector rounded = roundedBits(bits);
             ShortVector halves = (ShortVector) rounded.lanewise(VectorOperators.LSHR, Short.SIZE)
                 .convertShape(VectorOperators.I2S, I16, 0);
             halves.intoMemorySegment(ALL, address(to + 2L * i), ORDER);

@@ -26,7 +26,9 @@ public final class VectorProvider implements KernelProvider {
         Map.of(DType.F32, new NmVector(DType.F32), DType.BF16, new NmVector(DType.BF16));
     private final Map<DType, MlpKernel> mlp =
         Map.of(DType.F32, new MlpVector(DType.F32), DType.BF16, new MlpVector(DType.BF16));
-    private final AttentionWalk attention = new AttentionVector();
+    private final AttentionWalk attention = new AttentionVector(DType.F32);
+    private final Map<DType, AttentionKernel> attentions =
+        Map.of(DType.F32, attention, DType.BF16, new AttentionVector(DType.BF16));
     private final Map<DType, PagedKernel> paged = Map.of(
         DType.F32, new PagedWalk("attention_paged_f32_vector", attention, DType.F32),
         DType.BF16, new PagedWalk("attention_paged_bf16_vector", attention, DType.BF16));
@@ -51,7 +53,8 @@ public final class VectorProvider implements KernelProvider {
             new KernelInfo(GemmVector.ID, "gemm", DType.F32, isa, GemmVector.TILE),
             new KernelInfo("nm_packed_f32_vector", "nm", DType.F32, isa, NmVector.TILE),
             new KernelInfo("nm_packed_bf16_vector", "nm", DType.BF16, isa, NmVector.TILE),
-            new KernelInfo(AttentionVector.ID, "attention", DType.F32, isa, AttentionVector.TILE),
+            new KernelInfo("attention_block_f32_vector", "attention", DType.F32, isa, AttentionVector.TILE),
+            new KernelInfo("attention_block_bf16_vector", "attention", DType.BF16, isa, AttentionVector.TILE),
             new KernelInfo("attention_paged_f32_vector", "attention", DType.F32, isa, AttentionVector.TILE),
             new KernelInfo("attention_paged_bf16_vector", "attention", DType.BF16, isa, AttentionVector.TILE),
             new KernelInfo("mlp_dot_f32_vector", "mlp", DType.F32, isa, MlpVector.DOT_TILE_F32),
@@ -81,8 +84,8 @@ public final class VectorProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attentionF32() {
-        return Optional.of(attention);
+    public Optional<AttentionKernel> attention(DType dtype) {
+        return Optional.of(attentions.get(dtype));
     }
 
     @Override

@@ -30,8 +30,8 @@ import java.util.SplittableRandom;
 public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int kvHeads, int dim,
         AttentionOptions options, int[] keyLengths, Axes axes, Place place) {
 
-    /** What lies in the gaps of an output, and must still lie there afterwards. */
-    static final float GAP = 12345.678f;
+    /** What lies in the gaps of an output, and must still lie there afterwards: a bf16. */
+    static final float GAP = 12352f;
 
     /** How operands lie in memory. */
     public enum Axes {
@@ -107,8 +107,26 @@ public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int
         if (random.nextInt(3) == 0) {
             lengths = random.ints(batch, 0, keys + 1).toArray();
         }
-        return new AttentionCase(seed, mask, batch, heads, kvHeads, dim, options, lengths,
-            Axes.values()[random.nextInt(Axes.values().length)], Place.values()[random.nextInt(Place.values().length)]);
+        Axes axes = Axes.values()[random.nextInt(Axes.values().length)];
+        Place place = Place.values()[random.nextInt(Place.values().length)];
+        options = options.dtype(random.nextInt(3) == 0 ? DType.BF16 : DType.F32);
+        return new AttentionCase(seed, mask, batch, heads, kvHeads, dim, options, lengths, axes, place);
+    }
+
+    /** The same case with another type of queries, keys and values. */
+    public AttentionCase in(DType dtype) {
+        return new AttentionCase(
+            seed, mask, batch, heads, kvHeads, dim, options.dtype(dtype), keyLengths, axes, place);
+    }
+
+    /** The type of queries, keys and values. */
+    public DType dtype() {
+        return options.dtype();
+    }
+
+    /** The type of the output: that of the inputs, in every fourth case f32. */
+    public DType outDtype() {
+        return seed % 4 == 2 ? DType.F32 : dtype();
     }
 
     /** A plain case for a given mask: packed operands, default options. */
@@ -173,7 +191,7 @@ public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int
     }
 
     private AttentionTensor filled(Arena arena, int count, int rows, int salt, boolean isQueries) {
-        AttentionTensor tensor = allocate(arena, count, rows, Float.NaN);
+        AttentionTensor tensor = allocate(arena, dtype(), count, rows, Float.NaN);
         SplittableRandom random = new SplittableRandom(seed * 31 + salt);
         for (int b = 0; b < batch; b++) {
             int length = isQueries || keyLengths == null ? rows : keyLengths[b];
@@ -201,7 +219,7 @@ public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int
 
     /** The output before a run: NaN, with numbers in the gaps. */
     public AttentionTensor output(Arena arena) {
-        AttentionTensor tensor = allocate(arena, heads, mask.grid().queries(), GAP);
+        AttentionTensor tensor = allocate(arena, outDtype(), heads, mask.grid().queries(), GAP);
         for (int b = 0; b < batch; b++) {
             for (int h = 0; h < heads; h++) {
                 for (int r = 0; r < mask.grid().queries(); r++) {
@@ -225,27 +243,32 @@ public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int
         return DenseMatrix.of(data, DType.F32, batch * heads, mask.grid().queries());
     }
 
-    private AttentionTensor allocate(Arena arena, int count, int rows, float fill) {
+    private AttentionTensor allocate(Arena arena, DType dtype, int count, int rows, float fill) {
         boolean gaps = axes == Axes.GAPS;
         long rowStride = axes == Axes.ROW_MAJOR ? (long) count * dim : dim + (gaps ? 3 : 0);
         long headStride = axes == Axes.ROW_MAJOR ? dim : rows * rowStride + (gaps ? 5 : 0);
         long batchStride = axes == Axes.ROW_MAJOR ? rows * rowStride : count * headStride + (gaps ? 7 : 0);
         long elements = (batch - 1) * batchStride + (count - 1) * headStride + (rows - 1) * rowStride + dim;
-        MemorySegment data = place == Place.HEAP ? MemorySegment.ofArray(new float[Math.toIntExact(elements)])
-            : arena.allocate(4 * elements, 4);
-        for (long i = 0; i < elements; i++) {
-            data.setAtIndex(ValueLayout.JAVA_FLOAT, i, fill);
+        int size = dtype.bytes();
+        MemorySegment data = place != Place.HEAP ? arena.allocate(size * elements, size)
+            : dtype == DType.F32 ? MemorySegment.ofArray(new float[Math.toIntExact(elements)])
+            : MemorySegment.ofArray(new short[Math.toIntExact(elements)]);
+        DenseMatrix all = DenseMatrix.of(data, dtype, 1, Math.toIntExact(elements));
+        for (int i = 0; i < elements; i++) {
+            all.set(0, i, fill);
         }
-        return AttentionTensor.strided(data, batch, count, rows, dim, batchStride, headStride, rowStride);
+        return AttentionTensor.strided(data, dtype, batch, count, rows, dim, batchStride, headStride, rowStride);
     }
 
     /** Whether all gaps of an output still hold what {@link #output} put there. */
     public boolean gapsIntact(AttentionTensor output) {
+        int elements = (int) (output.data().byteSize() / output.dtype().bytes());
+        DenseMatrix all = DenseMatrix.of(output.data(), output.dtype(), 1, elements);
         long gaps = 0;
-        for (long i = 0; i < output.data().byteSize() / 4; i++) {
-            gaps += output.data().getAtIndex(ValueLayout.JAVA_FLOAT, i) == GAP ? 1 : 0;
+        for (int i = 0; i < elements; i++) {
+            gaps += all.get(0, i) == GAP ? 1 : 0;
         }
-        return gaps == output.data().byteSize() / 4 - (long) batch * heads * mask.grid().queries() * dim;
+        return gaps == elements - (long) batch * heads * mask.grid().queries() * dim;
     }
 
     /** An arena of this case's place; the caller closes it, unless it is automatic. */
@@ -261,6 +284,6 @@ public record AttentionCase(long seed, BlockMask mask, int batch, int heads, int
     public String toString() {
         return "seed " + seed + ": " + mask + ", batch " + batch + ", heads " + heads + " over " + kvHeads + ", dim "
             + dim + ", " + options + (keyLengths == null ? "" : ", key lengths " + Arrays.toString(keyLengths)) + ", "
-            + axes + ", " + place;
+            + axes + ", " + place + ", output " + outDtype().id();
     }
 }

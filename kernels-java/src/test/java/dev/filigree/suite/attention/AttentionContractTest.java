@@ -3,6 +3,7 @@ package dev.filigree.suite.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.attention.Attention;
@@ -98,6 +99,30 @@ class AttentionContractTest {
     }
 
     @Test
+    void wrongTypesAreNamed() {
+        AttentionTensor bf16 = AttentionTensor.allocate(arena, DType.BF16, 2, 4, 20, 16);
+        AttentionTensor keys = AttentionTensor.allocate(arena, DType.BF16, 2, 2, 30, 16);
+        refused(bf16, k, v, out, "q is bf16, this plan takes f32");
+        refused(q, keys, v, out, "k is bf16, this plan takes f32");
+        refused(q, k, keys, out, "v is bf16, this plan takes f32");
+        refused(q, k, v, bf16, "out is bf16, this plan gives f32");
+        try (AttentionPlan other = Attention.plan(mask, AttentionOptions.defaults().dtype(DType.BF16))) {
+            assertThatThrownBy(() -> other.run(q, keys, keys, bf16)).hasMessage("q is f32, this plan takes bf16");
+            // f32 results of bf16 are not rounded, bf16 ones are.
+            bf16.set(0, 0, 0, 0, 1.2345678f);
+            assertThat(bf16.get(0, 0, 0, 0)).isEqualTo(1.234375f);
+            keys.set(0, 0, 0, 0, 3f);
+            keys.set(0, 0, 1, 0, 1f);
+            AttentionTensor rounded = AttentionTensor.allocate(arena, DType.BF16, 2, 4, 20, 16);
+            other.run(bf16, keys, keys, out);
+            other.run(bf16, keys, keys, rounded);
+            assertThat(out.get(0, 0, 0, 0)).isNotZero();
+            assertThat(rounded.get(0, 0, 0, 0)).isNotEqualTo(out.get(0, 0, 0, 0))
+                .isEqualTo(Bf16.toFloat(Bf16.fromFloat(out.get(0, 0, 0, 0))));
+        }
+    }
+
+    @Test
     void inputsMayCoincideAndRepeat() {
         AttentionTensor repeated = AttentionTensor.strided(k.data(), 2, 2, 30, 16, 0, 480, 16);
         plan.run(q, repeated, repeated, out);
@@ -131,7 +156,7 @@ class AttentionContractTest {
         assertThatThrownBy(() -> options.linearBias(new float[] {0, Float.POSITIVE_INFINITY}))
             .hasMessage("slopes[1] = Infinity is not finite");
         assertThat(options.causal(true).scale(0.5f).softCap(3f).linearBias(new float[2]).toString())
-            .isEqualTo("AttentionOptions[causal, scale 0.5, soft cap 3.0, linear bias for 2 heads]");
+            .isEqualTo("AttentionOptions[f32, causal, scale 0.5, soft cap 3.0, linear bias for 2 heads]");
     }
 
     @Test

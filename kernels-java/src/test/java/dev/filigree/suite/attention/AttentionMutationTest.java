@@ -3,6 +3,7 @@ package dev.filigree.suite.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Refusal;
 import dev.filigree.attention.AttentionAccess;
 import dev.filigree.attention.AttentionPlan;
@@ -21,8 +22,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** The suite's own test: kernels with a planted mistake must not pass it. */
 class AttentionMutationTest {
-
-    private static final AttentionKernel GOOD = new ScalarProvider().attentionF32().orElseThrow();
 
     /** Mistakes that kernels make. */
     enum Mistake {
@@ -43,9 +42,10 @@ class AttentionMutationTest {
     @ParameterizedTest
     @EnumSource(Mistake.class)
     void isCaughtWithinAHundredCases(Mistake mistake) {
-        KernelProvider provider = new Mutant(mistake);
         for (long seed = 0; seed < 100; seed++) {
             AttentionCase test = AttentionCase.random(seed);
+            AttentionKernel good = new ScalarProvider().attention(test.dtype()).orElseThrow();
+            KernelProvider provider = new Mutant(mistake, good);
             Arena arena = Arena.ofAuto();
             try (AttentionPlan plan = AttentionAccess.plan(test.mask(), test.options(), provider)) {
                 AttentionRun outputs = AttentionRun.run(test, plan, arena);
@@ -57,7 +57,7 @@ class AttentionMutationTest {
         assertThat(mistake).as("a mistake that nobody noticed").isNull();
     }
 
-    private record Mutant(Mistake mistake) implements KernelProvider, AttentionKernel {
+    private record Mutant(Mistake mistake, AttentionKernel good) implements KernelProvider, AttentionKernel {
 
         @Override
         public Backend backend() {
@@ -75,7 +75,7 @@ class AttentionMutationTest {
         }
 
         @Override
-        public Optional<AttentionKernel> attentionF32() {
+        public Optional<AttentionKernel> attention(DType dtype) {
             return Optional.of(this);
         }
 
@@ -113,11 +113,12 @@ class AttentionMutationTest {
                     long dim = AttentionFormat.field(shape, AttentionFormat.DIM);
                     if (row > dim && AttentionFormat.field(shape, AttentionFormat.HEADS) * dim != row
                             && out.byteSize() > 4 * dim) {
-                        out.set(ValueLayout.JAVA_FLOAT, 4 * dim, 0f);
+                        boolean isBf16 = AttentionFormat.field(shape, AttentionFormat.OUT_DTYPE) == AttentionFormat.BF16;
+                        out.set(ValueLayout.JAVA_SHORT, (isBf16 ? 2 : 4) * dim, (short) 0);
                     }
                 }
             }
-            GOOD.run(wrongMask, wrongShape, q, k, v, out, lse, state, packed, begin, wrongEnd, scratch);
+            good.run(wrongMask, wrongShape, q, k, v, out, lse, state, packed, begin, wrongEnd, scratch);
         }
     }
 }

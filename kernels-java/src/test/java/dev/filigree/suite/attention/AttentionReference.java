@@ -1,5 +1,6 @@
 package dev.filigree.suite.attention;
 
+import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.attention.AttentionOptions;
 import dev.filigree.attention.AttentionTensor;
@@ -12,11 +13,15 @@ import java.util.function.IntPredicate;
  * score is a sum of d products, so it is off by at most {@code e = (8 + 2 sqrt(d)) 2^-24 S + d 2^-126}, S the sum of
  * their magnitudes; its weight by a factor of {@code exp(e)}; the output, a quotient of sums of n weights, by
  * {@code (8 + 2 sqrt(n)) 2^-24 + 2 (exp(e) - 1)} of the weighted magnitudes of the values.
+ *
+ * <p>In bf16, each weight is rounded, which may change it by 2^-9, in the values' sum and in that of the weights: 2^-8
+ * more, and 2^-9 for the log-sum-exp. The rounding of a bf16 output is another 2^-8 of itself.
  */
 public final class AttentionReference {
 
     private static final double UNIT = 0x1p-24;
     private static final double TINY = 0x1p-126;
+    private static final double BF16_UNIT = 0x1p-9;
 
     private final AttentionCase test;
     private final IntPredicate wanted;
@@ -124,8 +129,11 @@ public final class AttentionReference {
             total += scores[j];
         }
         lse[row] = count == 0 ? Double.NEGATIVE_INFINITY : max + Math.log(total);
+        boolean isBf16 = test.dtype() == DType.BF16;
         double relative = (8 + 2 * Math.sqrt(count)) * UNIT + 2 * Math.expm1(2 * worst);
-        lseTolerance[row] = count == 0 ? 0 : relative + 8 * UNIT * Math.abs(lse[row]);
+        lseTolerance[row] = count == 0 ? 0 : relative + 8 * UNIT * Math.abs(lse[row]) + (isBf16 ? BF16_UNIT : 0);
+        double ofMagnitude = relative + (isBf16 ? 2 * BF16_UNIT : 0);
+        double ofResult = test.outDtype() == DType.BF16 ? 2 * BF16_UNIT : 0;
         for (int d = 0; d < test.dim() && count > 0; d++) {
             double sum = 0;
             double magnitude = 0;
@@ -137,7 +145,7 @@ public final class AttentionReference {
                 }
             }
             expected[row * test.dim() + d] = sum;
-            tolerance[row * test.dim() + d] = relative * magnitude + 64 * count * TINY;
+            tolerance[row * test.dim() + d] = ofMagnitude * magnitude + ofResult * Math.abs(sum) + 64 * count * TINY;
             norm = Math.max(norm, Math.abs(sum));
         }
     }

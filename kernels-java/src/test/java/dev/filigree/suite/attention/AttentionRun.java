@@ -7,8 +7,11 @@ import dev.filigree.Workers;
 import dev.filigree.attention.Attention;
 import dev.filigree.attention.AttentionPlan;
 import dev.filigree.attention.AttentionTensor;
+import dev.filigree.spi.Backends;
 import dev.filigree.suite.Bits;
+import dev.filigree.suite.HostBackends;
 import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -18,6 +21,12 @@ import java.util.Optional;
  * @param lse the log-sum-exp of the scores
  */
 public record AttentionRun(AttentionTensor out, DenseMatrix lse) {
+
+    /** The host backends that have a kernel for a type. */
+    public static List<Backend> backends(DType dtype) {
+        return HostBackends.available().stream().filter(
+            backend -> Backends.provider(backend).orElseThrow().attention(dtype).isPresent()).toList();
+    }
 
     /** Plans and runs a case on one backend with one team; the outputs live in the arena. */
     public static AttentionRun run(AttentionCase test, Backend backend, Workers workers, Arena arena) {
@@ -47,6 +56,7 @@ public record AttentionRun(AttentionTensor out, DenseMatrix lse) {
     }
 
     private static DenseMatrix memory(AttentionTensor tensor) {
-        return DenseMatrix.of(tensor.data(), DType.F32, 1, (int) (tensor.data().byteSize() / 4));
+        return DenseMatrix.of(
+            tensor.data(), tensor.dtype(), 1, (int) (tensor.data().byteSize() / tensor.dtype().bytes()));
     }
 }

@@ -4,18 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.attention.Attention;
-import dev.filigree.attention.AttentionOptions;
 import dev.filigree.attention.AttentionPlan;
 import dev.filigree.attention.AttentionState;
 import dev.filigree.format.BlockGrid;
 import dev.filigree.format.BlockMask;
 import dev.filigree.format.BlockMasks;
-import dev.filigree.suite.HostBackends;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Attention over all keys in several passes. */
@@ -25,8 +26,9 @@ class AttentionStateTest {
     private final BlockGrid grid = BlockGrid.square(320, 64);
     private final BlockMask causal = BlockMasks.causal(grid);
 
-    static Stream<Backend> backends() {
-        return HostBackends.available().stream();
+    static Stream<Arguments> kernels() {
+        return Arrays.stream(DType.values()).flatMap(dtype ->
+            AttentionRun.backends(dtype).stream().map(backend -> Arguments.of(backend, dtype)));
     }
 
     /** The mask's block columns in [begin, end). */
@@ -41,7 +43,7 @@ class AttentionStateTest {
     }
 
     private AttentionState pass(AttentionCase test, BlockMask mask, Backend backend, AttentionState state) {
-        try (AttentionPlan plan = Attention.plan(mask, AttentionOptions.defaults().backend(backend))) {
+        try (AttentionPlan plan = Attention.plan(mask, test.options().backend(backend))) {
             plan.accumulate(test.queries(arena), test.keys(arena), test.values(arena), null, state);
         }
         return state;
@@ -58,11 +60,11 @@ class AttentionStateTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
-    void ascendingPassesThatEndWithAStepGiveTheBitsOfOnePass(Backend backend) {
-        AttentionCase test = AttentionCase.plain(causal, 2, 40);
+    @MethodSource("kernels")
+    void ascendingPassesThatEndWithAStepGiveTheBitsOfOnePass(Backend backend, DType dtype) {
+        AttentionCase test = AttentionCase.plain(causal, 2, 40).in(dtype);
         AttentionRun once;
-        try (AttentionPlan plan = Attention.plan(causal, AttentionOptions.defaults().backend(backend))) {
+        try (AttentionPlan plan = Attention.plan(causal, test.options().backend(backend))) {
             once = AttentionRun.run(test, plan, arena);
         }
         // A step is two blocks of 64 keys.
@@ -74,9 +76,9 @@ class AttentionStateTest {
     }
 
     @ParameterizedTest
-    @MethodSource("backends")
-    void anyOrderAndAnyMergeStayWithinTheTolerance(Backend backend) {
-        AttentionCase test = AttentionCase.plain(causal, 2, 40);
+    @MethodSource("kernels")
+    void anyOrderAndAnyMergeStayWithinTheTolerance(Backend backend, DType dtype) {
+        AttentionCase test = AttentionCase.plain(causal, 2, 40).in(dtype);
         AttentionReference reference = AttentionRun.reference(test, arena);
         AttentionState state = fresh(test);
         pass(test, columns(3, 5), backend, state);

@@ -123,7 +123,7 @@ class MInferenceTest {
     @Test
     void aLayerOfAFileBecomesAMask() throws IOException {
         List<HeadPattern> heads;
-        try (InputStream in = MInferencePatterns.class.getResourceAsStream(
+        try (InputStream in = MInferenceTest.class.getResourceAsStream(
             "/dev/filigree/suite/format/minference-patterns.json")) {
             heads = MInferencePatterns.read(in, "patterns").layer(0);
         }
