@@ -7,7 +7,4 @@ public interface CheckedContender extends Contender {
 
     /** What the runs on the first working set wrote. */
     DenseMatrix output();
-
-    /** How many copies of its operands runs take in turn. */
-    int workingSets();
 }

@@ -14,6 +14,11 @@ public interface Contender extends AutoCloseable {
     /** Computes the case once, on the next of its working sets. */
     void run();
 
+    /** How many copies of its operands runs take in turn. */
+    default int workingSets() {
+        return 1;
+    }
+
     /**
      * Runs several times; returns the nanoseconds that they took together.
      *

@@ -14,6 +14,11 @@ public final class SideBySide {
 
     /** However slow a run is. */
     private static final int FEWEST_WARM_RUNS = 3;
+    /**
+     * Each working set is taken this often: the first read of a page may go through the system, under a hypervisor at
+     * a cost of microseconds, however often it was written before.
+     */
+    private static final int WARM_PASSES = 2;
     /** On a busy machine the JIT needs more than the warm-up's time: this many runs, within so many times of it. */
     private static final int ENOUGH_WARM_RUNS = 50;
     private static final int WARM_UP_STRETCH = 5;
@@ -95,7 +100,8 @@ public final class SideBySide {
         double[] last = new double[FEWEST_WARM_RUNS];
         Arrays.fill(last, Double.MAX_VALUE);
         long start = nanoClock.getAsLong();
-        for (int runs = 0; isCold(runs, nanoClock.getAsLong() - start); runs++) {
+        int fewest = Math.max(FEWEST_WARM_RUNS, WARM_PASSES * lane.contender.workingSets());
+        for (int runs = 0; runs < fewest || isCold(runs, nanoClock.getAsLong() - start); runs++) {
             last[runs % last.length] = timed(lane.contender, 1);
         }
         double nanos = Math.max(1, Statistics.minimum(last));
@@ -104,8 +110,7 @@ public final class SideBySide {
 
     private boolean isCold(int runs, long nanos) {
         long warmUp = settings.warmUp.toNanos();
-        return runs < FEWEST_WARM_RUNS || nanos < warmUp
-            || runs < ENOUGH_WARM_RUNS && nanos < WARM_UP_STRETCH * warmUp;
+        return nanos < warmUp || runs < ENOUGH_WARM_RUNS && nanos < WARM_UP_STRETCH * warmUp;
     }
 
     /** The mean time of a run in a batch, in nanoseconds. */

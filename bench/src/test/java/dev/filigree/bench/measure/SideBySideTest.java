@@ -18,6 +18,7 @@ class SideBySideTest {
         private final String name;
         private final long nanos;
         private final int failAt;
+        private int workingSets = 1;
         private int runs;
 
         Fake(String name, long nanos, int failAt) {
@@ -45,6 +46,11 @@ class SideBySideTest {
             if (log.isEmpty() || !log.getLast().equals(name)) {
                 log.add(name);
             }
+        }
+
+        @Override
+        public int workingSets() {
+            return workingSets;
         }
 
         @Override
@@ -95,6 +101,14 @@ class SideBySideTest {
         Fake slowish = new Fake("slowish", 900_000, -1);
         measure(1, slowish);
         assertThat(slowish.runs).isEqualTo(50 + 2);
+    }
+
+    @Test
+    void everyWorkingSetIsWarmBeforeTheFirstRound() {
+        Fake rotating = new Fake("rotating", 1_000_000, -1);
+        rotating.workingSets = 300;
+        measure(1, rotating);
+        assertThat(rotating.runs).isEqualTo(2 * 300 + 1);
     }
 
     @Test
