@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number. */
-#define FILIGREE_ABI_VERSION 2
+#define FILIGREE_ABI_VERSION 3
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
 
@@ -79,18 +79,14 @@ FILIGREE_API int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_inf
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
 /*
- * Asks for huge pages behind [address, address + bytes), which must be private, anonymous memory that holds nothing but
- * zeros: its pages are given back, since those touched already would stay small, and come back as zeros, and huge, when
- * the memory is filled. Advice, so a refusal is harmless.
+ * Gives zeroed memory on pages of its own, huge ones as far as the system grants them; it takes room as it is written.
+ * Null where there is none, or bytes is not positive. Not from the heap: advice given to a part of that would stay with
+ * whoever gets the part next.
  */
-FILIGREE_API int32_t filigree_advise_huge_pages(void *address, int64_t bytes);
+FILIGREE_API void *filigree_allocate_pages(int64_t bytes);
 
-/*
- * Makes the pages behind [address, address + bytes) huge that have been touched already, by copying them: some
- * milliseconds a page. FILIGREE_SYSTEM_ERROR where the kernel cannot (before Linux 6.1, and for most files), which is
- * harmless.
- */
-FILIGREE_API int32_t filigree_collapse_pages(void *address, int64_t bytes);
+/* Gives such memory back, whole: what filigree_allocate_pages returned for as many bytes. */
+FILIGREE_API int32_t filigree_free_pages(void *address, int64_t bytes);
 
 /* ---- spmm ------------------------------------------------------------------------------------------------ */
 

@@ -92,27 +92,21 @@ void check_kernel_table() {
     CHECK(filigree_get_kernel_info(0, nullptr) == FILIGREE_INVALID_ARGUMENT);
 }
 
-void check_huge_page_advice() {
-    const int64_t bytes = 4 << 20;
-    char *memory =
-        static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    CHECK(memory != MAP_FAILED);
-    std::memset(memory, 0, bytes);
-    memory[50] = 7; /* a neighbour's */
-    /* A kernel without huge pages refuses, which is an answer too. */
-    const int32_t status = filigree_advise_huge_pages(memory + 100, bytes - 100);
-    CHECK(status == FILIGREE_OK || status == FILIGREE_SYSTEM_ERROR);
-    for (int64_t i = 0; i < bytes; ++i) CHECK(memory[i] == (i == 50 ? 7 : 0));
-    memory[0] = memory[bytes - 1] = 1;
-    CHECK(filigree_advise_huge_pages(memory + 1, 100) == FILIGREE_OK);
-    CHECK(filigree_advise_huge_pages(nullptr, 0) == FILIGREE_OK);
-    CHECK(filigree_advise_huge_pages(nullptr, 1) == FILIGREE_INVALID_ARGUMENT);
-    CHECK(filigree_advise_huge_pages(memory, -1) == FILIGREE_INVALID_ARGUMENT);
-    const int32_t collapsed = filigree_collapse_pages(memory + 100, bytes - 100);
-    CHECK(collapsed == FILIGREE_OK || collapsed == FILIGREE_SYSTEM_ERROR);
-    CHECK(filigree_collapse_pages(nullptr, 1) == FILIGREE_INVALID_ARGUMENT);
-    CHECK(filigree_collapse_pages(memory, -1) == FILIGREE_INVALID_ARGUMENT);
-    munmap(memory, bytes);
+void check_pages() {
+    for (const int64_t bytes : {int64_t{1}, int64_t{4096}, (int64_t{2} << 20) - 1, (int64_t{6} << 20) + 100}) {
+        char *memory = static_cast<char *>(filigree_allocate_pages(bytes));
+        CHECK(memory != nullptr);
+        CHECK(reinterpret_cast<uintptr_t>(memory) % (2 << 20) == 0);
+        for (int64_t i = 0; i < bytes; ++i) CHECK(memory[i] == 0);
+        std::memset(memory, 1, static_cast<size_t>(bytes));
+        CHECK(memory[bytes - 1] == 1);
+        CHECK(filigree_free_pages(memory, bytes) == FILIGREE_OK);
+    }
+    for (const int64_t bytes : {int64_t{0}, int64_t{-1}, INT64_MIN, INT64_MAX, int64_t{1} << 50})
+        CHECK(filigree_allocate_pages(bytes) == nullptr);
+    char byte = 0;
+    CHECK(filigree_free_pages(nullptr, 1) == FILIGREE_INVALID_ARGUMENT);
+    CHECK(filigree_free_pages(&byte, 0) == FILIGREE_INVALID_ARGUMENT);
 }
 
 } // namespace
@@ -124,7 +118,7 @@ int main() {
     CHECK(filigree_get_features(nullptr) == FILIGREE_INVALID_ARGUMENT);
     CHECK(filigree_get_features(&features) == FILIGREE_OK);
     check_kernel_table();
-    check_huge_page_advice();
+    check_pages();
     check_amx(features);
     check_against_cpuinfo(features);
     return 0;

@@ -1,7 +1,8 @@
-/* The library itself: version, texts, kernel table, memory advice. */
+/* The library itself: version, texts, kernel table, memory. */
 #include "filigree.h"
 
 #include <cstddef>
+#include <cstdint>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -47,30 +48,43 @@ int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_info *out) {
     return FILIGREE_OK;
 }
 
+#if defined(__linux__)
+
 namespace {
 
-/* Advice on the pages that lie wholly inside: the rest of the first and the last one may be someone else's. */
-int32_t advise([[maybe_unused]] void *address, int64_t bytes, [[maybe_unused]] int advice) {
-    if (bytes < 0 || (address == nullptr && bytes != 0)) return FILIGREE_INVALID_ARGUMENT;
-#if defined(__linux__)
-    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const uintptr_t start = reinterpret_cast<uintptr_t>(address);
-    const uintptr_t first = (start + page - 1) & ~(page - 1);
-    const uintptr_t last = (start + static_cast<uintptr_t>(bytes)) & ~(page - 1);
-    if (first < last && madvise(reinterpret_cast<void *>(first), last - first, advice) != 0)
-        return FILIGREE_SYSTEM_ERROR;
-#endif
-    return FILIGREE_OK;
-}
+constexpr uintptr_t kHugePageBytes = uintptr_t{2} << 20;
 
-/* MADV_DONTNEED, MADV_HUGEPAGE and MADV_COLLAPSE, of which older headers lack the last. */
-constexpr int kDontNeed = 4, kHugePage = 14, kCollapse = 25;
+uintptr_t whole_pages(int64_t bytes) {
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    return (static_cast<uintptr_t>(bytes) + page - 1) & ~(page - 1);
+}
 
 } // namespace
 
-int32_t filigree_advise_huge_pages(void *address, int64_t bytes) {
-    const int32_t status = advise(address, bytes, kHugePage);
-    return status == FILIGREE_OK ? advise(address, bytes, kDontNeed) : status;
+void *filigree_allocate_pages(int64_t bytes) {
+    if (bytes <= 0 || bytes > INT64_MAX / 2) return nullptr;
+    /* A huge page lies on a multiple of its size: what is mapped before and after that goes back. */
+    const uintptr_t size = whole_pages(bytes), mapped = size + kHugePageBytes;
+    void *const map = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return nullptr;
+    const uintptr_t start = reinterpret_cast<uintptr_t>(map);
+    const uintptr_t first = (start + kHugePageBytes - 1) & ~(kHugePageBytes - 1);
+    if (first > start) munmap(map, first - start);
+    munmap(reinterpret_cast<void *>(first + size), start + mapped - first - size);
+    void *const result = reinterpret_cast<void *>(first);
+    madvise(result, size, MADV_HUGEPAGE); /* advice: small pages serve, too */
+    return result;
 }
 
-int32_t filigree_collapse_pages(void *address, int64_t bytes) { return advise(address, bytes, kCollapse); }
+int32_t filigree_free_pages(void *address, int64_t bytes) {
+    if (address == nullptr || bytes <= 0) return FILIGREE_INVALID_ARGUMENT;
+    return munmap(address, whole_pages(bytes)) == 0 ? FILIGREE_OK : FILIGREE_SYSTEM_ERROR;
+}
+
+#else
+
+void *filigree_allocate_pages(int64_t) { return nullptr; }
+
+int32_t filigree_free_pages(void *, int64_t) { return FILIGREE_INVALID_ARGUMENT; }
+
+#endif

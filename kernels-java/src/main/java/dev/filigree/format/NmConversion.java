@@ -44,7 +44,7 @@ final class NmConversion {
 
     private NmMatrix convert(Choice choice) {
         float[] line = new float[result.slots()];
-        byte[] bytes = new byte[result.lineBytes()];
+        byte[] bytes = result.newLine();
         for (int first = 0; first < rows; first += pattern.vector()) {
             int count = Math.min(pattern.vector(), rows - first);
             for (int r = 0; r < count; r++) {

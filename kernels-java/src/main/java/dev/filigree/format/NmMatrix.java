@@ -5,6 +5,9 @@ import dev.filigree.DenseMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.Objects;
 
 /**
@@ -27,6 +30,11 @@ import java.util.Objects;
 public final class NmMatrix {
 
     private static final long ALIGNMENT = 64;
+    /** Positions are read and written a word at a time. */
+    private static final int READ_PAST = Long.BYTES;
+    private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INTS =
+        MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final int rows;
     private final int cols;
@@ -52,7 +60,7 @@ public final class NmMatrix {
         lineBytes = Math.toIntExact(Math.ceilDiv((long) pattern.groups(cols) * pattern.groupBits(), Byte.SIZE));
         Arena arena = Arena.ofAuto();
         values = arena.allocate(Math.multiplyExact((long) rows * slots, Float.BYTES), ALIGNMENT);
-        positions = arena.allocate((long) Math.ceilDiv(rows, pattern.vector()) * lineBytes, ALIGNMENT);
+        positions = arena.allocate((long) Math.ceilDiv(rows, pattern.vector()) * lineBytes + READ_PAST, ALIGNMENT);
     }
 
     /**
@@ -142,7 +150,7 @@ public final class NmMatrix {
             }
             return;
         }
-        BitReader reader = new BitReader(positions, (long) (row / pattern.vector()) * lineBytes, lineBytes);
+        BitReader reader = new BitReader(positions, (long) (row / pattern.vector()) * lineBytes);
         int slot = 0;
         for (int first = 0; slot < slots; first += m) {
             if (pattern.isMasked()) {
@@ -213,8 +221,9 @@ public final class NmMatrix {
         }
     }
 
-    int lineBytes() {
-        return lineBytes;
+    /** Room for a line of positions that is being written. */
+    byte[] newLine() {
+        return new byte[lineBytes + READ_PAST];
     }
 
     /** Compares shape, pattern, columns and the bits of the values. */
@@ -252,46 +261,45 @@ public final class NmMatrix {
         }
 
         void put(long field, int bits) {
-            for (int done = 0; done < bits; ) {
-                int width = Math.min(bits - done, Byte.SIZE - filled);
-                word |= (field >>> done & (1L << width) - 1) << filled;
-                filled += width;
-                done += width;
-                if (filled == Byte.SIZE) {
-                    bytes[at++] = (byte) word;
-                    word = 0;
-                    filled = 0;
-                }
+            if (bits > Integer.SIZE) {
+                put(field & 0xffff_ffffL, Integer.SIZE);
+                put(field >>> Integer.SIZE, bits - Integer.SIZE);
+                return;
+            }
+            word |= field << filled;
+            filled += bits;
+            if (filled >= Integer.SIZE) {
+                INTS.set(bytes, at, (int) word);
+                at += Integer.BYTES;
+                word >>>= Integer.SIZE;
+                filled -= Integer.SIZE;
             }
         }
 
+        /** Writes what is left; whole words, so the last may go past the last field. */
         void finish() {
-            if (filled > 0) {
-                bytes[at] = (byte) word;
-            }
+            INTS.set(bytes, at, (int) word);
         }
     }
 
     /** Reads what a {@link BitWriter} wrote. */
     private static final class BitReader {
-        private final MemorySegment line;
+        private final MemorySegment lines;
         private long at;
 
-        BitReader(MemorySegment positions, long from, long length) {
-            line = positions.asSlice(from, length);
+        BitReader(MemorySegment lines, long from) {
+            this.lines = lines;
+            at = from * Byte.SIZE;
         }
 
         long next(int bits) {
-            long field = 0;
-            for (int done = 0; done < bits; ) {
-                int inByte = (int) (at % Byte.SIZE);
-                int width = Math.min(bits - done, Byte.SIZE - inByte);
-                long part = line.get(ValueLayout.JAVA_BYTE, at / Byte.SIZE) >>> inByte & (1L << width) - 1;
-                field |= part << done;
-                done += width;
-                at += width;
+            if (bits > Integer.SIZE) {
+                long low = next(Integer.SIZE);
+                return low | next(bits - Integer.SIZE) << Integer.SIZE;
             }
-            return field;
+            long word = lines.get(WORD, at / Byte.SIZE) >>> at % Byte.SIZE;
+            at += bits;
+            return word & (1L << bits) - 1;
         }
     }
 }

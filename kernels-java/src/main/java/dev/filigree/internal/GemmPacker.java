@@ -8,10 +8,9 @@ import static dev.filigree.spi.GemmFormat.PANEL;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.format.RowMatrix;
 import dev.filigree.spi.GemmFormat;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
-import java.util.function.Consumer;
 
 /**
  * Packs a matrix for the dense kernels of every backend, with a zero for each element that is not stored, as
@@ -38,13 +37,11 @@ public final class GemmPacker {
      * @param layout code of the dense operands' layout, as in the header
      * @param activation code of the activation
      * @param bias one value a row, or null
-     * @param arena owns the result
-     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @param memory gives zeroed memory, which its arena owns
      * @throws IllegalArgumentException if the matrix is too large
      */
-    public static MemorySegment pack(CsrMatrix a, int layout, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
-        MemorySegment packed = allocate(a, a.rows(), a.cols(), layout, activation, bias, arena, beforeFill);
+    public static MemorySegment pack(CsrMatrix a, int layout, int activation, float[] bias, SegmentAllocator memory) {
+        MemorySegment packed = allocate(a, a.rows(), a.cols(), layout, activation, bias, memory);
         update(a, packed, a.values());
         return packed;
     }
@@ -56,15 +53,14 @@ public final class GemmPacker {
      * @param layout code of the dense operands' layout, as in the header
      * @param activation code of the activation
      * @param bias one value a row of what is packed, or null
-     * @param arena owns the result
-     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @param memory gives zeroed memory, which its arena owns
      * @throws IllegalArgumentException if the matrix is too large
      */
     public static MemorySegment pack(RowMatrix a, boolean transposed, int layout, int activation, float[] bias,
-            Arena arena, Consumer<MemorySegment> beforeFill) {
+            SegmentAllocator memory) {
         int rows = transposed ? a.cols() : a.rows();
         int cols = transposed ? a.rows() : a.cols();
-        MemorySegment packed = allocate(a, rows, cols, layout, activation, bias, arena, beforeFill);
+        MemorySegment packed = allocate(a, rows, cols, layout, activation, bias, memory);
         Places places = Places.of(packed);
         float[] values = new float[a.cols()];
         for (int r = 0; r < a.rows(); r++) {
@@ -79,7 +75,7 @@ public final class GemmPacker {
     }
 
     private static MemorySegment allocate(Object a, int rows, int cols, int layout, int activation, float[] bias,
-            Arena arena, Consumer<MemorySegment> beforeFill) {
+            SegmentAllocator memory) {
         long paddedRows = GemmFormat.paddedRows(rows);
         long blockCount = Math.ceilDiv(cols, MAX_DEPTH);
         // Equal blocks: a short last one would pay for its accumulators' round trip with little work.
@@ -98,8 +94,7 @@ public final class GemmPacker {
             throw new IllegalArgumentException(a + " is too large to be packed as a dense matrix", e);
         }
 
-        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
-        beforeFill.accept(packed);
+        MemorySegment packed = memory.allocate(bytes, ALIGNMENT);
         set(packed, GemmFormat.MAGIC, GemmFormat.MAGIC_VALUE);
         set(packed, GemmFormat.BYTES, bytes);
         set(packed, GemmFormat.ROWS, rows);

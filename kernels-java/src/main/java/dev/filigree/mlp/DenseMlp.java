@@ -9,13 +9,14 @@ import dev.filigree.format.RowMatrix;
 import dev.filigree.internal.GemmPacker;
 import dev.filigree.internal.GemmRuns;
 import dev.filigree.spi.GemmKernel;
+import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.RowFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.function.Consumer;
 
 /**
  * An MLP's matrices as dense ones, for runs of so many tokens that most rows are needed by one or another. What a token
@@ -45,7 +46,7 @@ final class DenseMlp implements AutoCloseable {
     private final long bytes;
 
     private DenseMlp(MlpWeights weights, GemmKernel kernel, Workers workers, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
+            SegmentAllocator memory) {
         this.weights = weights;
         this.kernel = kernel;
         this.workers = workers;
@@ -54,10 +55,10 @@ final class DenseMlp implements AutoCloseable {
         Activation activation = weights.activation();
         boolean gated = weights.gate().isPresent();
         MemorySegment packedGate = gated ? pack(weights.gate().get(), inputMajor, activation, weights.gateBias(),
-            beforeFill) : MemorySegment.NULL;
+            memory) : MemorySegment.NULL;
         MemorySegment packedUp = pack(
-            weights.up(), inputMajor, gated ? Activation.NONE : activation, weights.upBias(), beforeFill);
-        MemorySegment packedDown = pack(weights.down(), true, Activation.NONE, weights.downBias(), beforeFill);
+            weights.up(), inputMajor, gated ? Activation.NONE : activation, weights.upBias(), memory);
+        MemorySegment packedDown = pack(weights.down(), true, Activation.NONE, weights.downBias(), memory);
         gate = gated ? new GemmRuns(kernel, packedGate, workers) : null;
         up = new GemmRuns(kernel, packedUp, workers);
         down = new GemmRuns(kernel, packedDown, workers);
@@ -65,17 +66,16 @@ final class DenseMlp implements AutoCloseable {
     }
 
     private MemorySegment pack(RowMatrix matrix, boolean transposed, Activation activation, float[] bias,
-            Consumer<MemorySegment> beforeFill) {
+            SegmentAllocator memory) {
         return GemmPacker.pack(
-            matrix, transposed, Layout.TOKEN_MAJOR.code(), activation.code(), bias, arena, beforeFill);
+            matrix, transposed, Layout.TOKEN_MAJOR.code(), activation.code(), bias, memory);
     }
 
     /** Packs weights that are finite. */
-    static DenseMlp pack(
-            MlpWeights weights, GemmKernel kernel, Workers workers, Consumer<MemorySegment> beforeFill) {
+    static DenseMlp pack(MlpWeights weights, GemmKernel kernel, Workers workers, KernelProvider provider) {
         Arena arena = Arena.ofShared();
         try {
-            return new DenseMlp(weights, kernel, workers, arena, beforeFill);
+            return new DenseMlp(weights, kernel, workers, arena, provider.memory(arena));
         } catch (Throwable t) {
             arena.close();
             throw t;

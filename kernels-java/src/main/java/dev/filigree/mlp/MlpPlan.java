@@ -5,7 +5,6 @@ import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Memory;
 import dev.filigree.PlanExplanation;
-import dev.filigree.format.RowMatrix;
 import dev.filigree.internal.Gate;
 import dev.filigree.internal.LeakReport;
 import dev.filigree.internal.Operands;
@@ -38,8 +37,6 @@ import java.util.Objects;
 public final class MlpPlan implements AutoCloseable {
 
     static final String OPERATION = "mlp";
-    /** A huge page: less cannot be backed by one. */
-    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final MlpWeights weights;
     private final Skipping skipping;
@@ -88,9 +85,6 @@ public final class MlpPlan implements AutoCloseable {
             throw new IllegalArgumentException(skipping + " does not fit " + weights.order() + " weights");
         }
         Object event = Telemetry.beginPlan();
-        weights.gate().ifPresent(matrix -> collapsePages(matrix, selection));
-        collapsePages(weights.up(), selection);
-        collapsePages(weights.down(), selection);
         DenseMlp dense = dense(weights, options, selection.provider());
         PlanExplanation explanation = explain(weights, skipping + remark, dense, selection);
         Telemetry.endPlan(event, OPERATION, explanation.kernel(), weights.toString(), explanation.packedBytes());
@@ -103,17 +97,7 @@ public final class MlpPlan implements AutoCloseable {
         if (options.typicalTokens() < DenseMlp.LEAST_TOKENS || provider.gemmF32().isEmpty() || !DenseMlp.isFinite(weights)) {
             return null;
         }
-        return DenseMlp.pack(weights, provider.gemmF32().get(), options.workers(), memory -> {
-            if (memory.byteSize() >= HUGE_PAGE_BYTES) {
-                provider.adviseHugePages(memory);
-            }
-        });
-    }
-
-    static void collapsePages(RowMatrix matrix, Backends.Selection<MlpKernel> selection) {
-        if (matrix.block().byteSize() >= HUGE_PAGE_BYTES) {
-            selection.provider().collapsePages(matrix.block());
-        }
+        return DenseMlp.pack(weights, provider.gemmF32().get(), options.workers(), provider);
     }
 
     private static PlanExplanation explain(MlpWeights weights, String skipping, DenseMlp dense,

@@ -93,8 +93,6 @@ public final class MlpPredictor implements AutoCloseable {
                 "first is " + first.dtype().id() + ", second is " + second.dtype().id());
         }
         Backends.Selection<MlpKernel> selection = MlpPlan.select(first.dtype(), options);
-        MlpPlan.collapsePages(first, selection);
-        MlpPlan.collapsePages(second, selection);
         return new MlpPredictor(first, second, selection, options.workers());
     }
 

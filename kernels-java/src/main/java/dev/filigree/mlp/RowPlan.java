@@ -55,7 +55,6 @@ public final class RowPlan implements AutoCloseable {
                 matrix + " does not have whole blocks of " + blockRows + " rows");
         }
         Backends.Selection<MlpKernel> selection = MlpPlan.select(matrix.dtype(), options);
-        MlpPlan.collapsePages(matrix, selection);
         return new RowPlan(matrix, blockRows, selection, options.workers());
     }
 

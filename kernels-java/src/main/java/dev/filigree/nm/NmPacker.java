@@ -9,11 +9,10 @@ import dev.filigree.DType;
 import dev.filigree.format.NmMatrix;
 import dev.filigree.format.NmPattern;
 import dev.filigree.spi.NmFormat;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.function.Consumer;
 
 /** Packs an N:M matrix for the kernels of every backend: writes the block that {@link NmFormat} describes. */
 final class NmPacker {
@@ -74,16 +73,15 @@ final class NmPacker {
      *
      * @param dtype that its values are rounded to
      * @param bias one value a row, or null
-     * @param arena owns the result
-     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @param memory gives zeroed memory, which its arena owns
      */
-    static MemorySegment pack(NmMatrix a, DType dtype, int layout, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
-        return new NmPacker(a, dtype).write(layout, activation, bias, arena, beforeFill);
+    static MemorySegment pack(NmMatrix a, DType dtype, int layout, int activation, float[] bias,
+            SegmentAllocator memory) {
+        return new NmPacker(a, dtype).write(layout, activation, bias, memory);
     }
 
     private MemorySegment write(
-            int layout, int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {
+            int layout, int activation, float[] bias, SegmentAllocator memory) {
         long entries = Math.ceilDiv((long) slots * streams, LANES) * LANES;
         long runs = Math.ceilDiv(groups, NmFormat.groupsPerRun(pattern.vector()));
         long lastSlots = allSlots - Math.max(0, blocks - 1) * slots;
@@ -94,8 +92,7 @@ final class NmPacker {
         long valuesAt = align(Math.addExact(indicesAt, indexBytes));
         long bytes = Math.addExact(valuesAt, groups * LANES * allSlots * dtype.bytes()) + NmFormat.TAIL;
 
-        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
-        beforeFill.accept(packed);
+        MemorySegment packed = memory.allocate(bytes, ALIGNMENT);
         set(packed, NmFormat.MAGIC, NmFormat.MAGIC_VALUE);
         set(packed, NmFormat.BYTES, bytes);
         set(packed, NmFormat.ROWS, a.rows());

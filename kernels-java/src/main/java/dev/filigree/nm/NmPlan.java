@@ -46,8 +46,6 @@ import java.util.Objects;
 public final class NmPlan implements AutoCloseable {
 
     private static final String OPERATION = "nm";
-    /** A huge page: less cannot be backed by one. */
-    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final int rows;
     private final int cols;
@@ -95,11 +93,7 @@ public final class NmPlan implements AutoCloseable {
         Arena arena = Arena.ofShared();
         try {
             MemorySegment packed = NmPacker.pack(a, options.dtype(), options.layout().code(),
-                options.activation().code(), bias, arena, memory -> {
-                    if (memory.byteSize() >= HUGE_PAGE_BYTES) {
-                        selection.provider().adviseHugePages(memory);
-                    }
-                });
+                options.activation().code(), bias, selection.provider().memory(arena));
             PlanExplanation explanation = explain(a, options, packed, selection);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
             return new NmPlan(a, options, new Runs(selection.kernel(), packed, arena, options), explanation);

@@ -3,7 +3,8 @@ package dev.filigree.spi;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
-import java.lang.foreign.MemorySegment;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Optional;
 
@@ -71,11 +72,10 @@ public interface KernelProvider {
     }
 
     /**
-     * Asks the operating system for huge pages behind native memory that was just allocated, holds nothing but zeros and
-     * is about to be filled; may do nothing.
+     * Gives zeroed native memory for packed operands, which the arena owns, on the alignment that is asked for or more;
+     * where the provider can, on huge pages.
      */
-    default void adviseHugePages(MemorySegment memory) {}
-
-    /** Makes pages huge that are filled already, at the cost of copying them; may do nothing. */
-    default void collapsePages(MemorySegment memory) {}
+    default SegmentAllocator memory(Arena arena) {
+        return arena;
+    }
 }

@@ -18,10 +18,10 @@ import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.BitmapFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.OptionalInt;
-import java.util.function.Consumer;
 
 /**
  * Packs a CSR matrix into the tiles that {@link BitmapFormat} describes, its values rounded to bf16. Time is linear in
@@ -62,22 +62,19 @@ final class BitmapPacker {
      *
      * @param activation code of the activation
      * @param bias one value a row, or null
-     * @param arena owns the result
-     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @param memory gives zeroed memory, which its arena owns
      * @throws IllegalArgumentException if the tiles take more than 64 GiB
      */
-    static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
-        return new BitmapPacker(a, OptionalInt.empty()).write(layout, activation, bias, arena, beforeFill);
+    static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory) {
+        return new BitmapPacker(a, OptionalInt.empty()).write(layout, activation, bias, memory);
     }
 
     /** In a given form, for tests. */
     static MemorySegment pack(CsrMatrix a, int form, Layout layout, int activation, float[] bias, Arena arena) {
-        return new BitmapPacker(a, OptionalInt.of(form)).write(layout, activation, bias, arena, memory -> {});
+        return new BitmapPacker(a, OptionalInt.of(form)).write(layout, activation, bias, arena);
     }
 
-    private MemorySegment write(Layout layout, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
+    private MemorySegment write(Layout layout, int activation, float[] bias, SegmentAllocator memory) {
         long biasAt = align(BitmapFormat.HEADER_BYTES);
         long startsAt = align(biasAt + (bias == null ? 0 : (long) Float.BYTES * a.rows()));
         long tilesAt = align(startsAt + Integer.BYTES * (strips * tiles + 1));
@@ -86,8 +83,7 @@ final class BitmapPacker {
                 + MOST_UNITS * TILE_ALIGNMENT);
         }
         long bytes = align(tilesAt + units * TILE_ALIGNMENT) + BitmapFormat.TAIL;
-        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
-        beforeFill.accept(packed);
+        MemorySegment packed = memory.allocate(bytes, ALIGNMENT);
         set(packed, BitmapFormat.MAGIC, BitmapFormat.MAGIC_VALUE);
         set(packed, BitmapFormat.BYTES, bytes);
         set(packed, BitmapFormat.ROWS, a.rows());

@@ -5,9 +5,8 @@ import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.BitmapFormat;
 import dev.filigree.spi.SpmmFormat;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.function.Consumer;
+import java.lang.foreign.SegmentAllocator;
 
 /** How a matrix is packed for the kernels of devices. */
 enum DeviceForm {
@@ -15,9 +14,8 @@ enum DeviceForm {
     /** Of f32: rows one after the other. */
     CSR(SpmmFormat.HEADER_BYTES) {
         @Override
-        MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
-            return SpmmPacker.packForDevice(a, layout, activation, bias, arena, beforeFill);
+        MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory) {
+            return SpmmPacker.packForDevice(a, layout, activation, bias, memory);
         }
 
         @Override
@@ -34,9 +32,8 @@ enum DeviceForm {
     /** Of bf16: tiles for matrix units. */
     BITMAP(BitmapFormat.HEADER_BYTES) {
         @Override
-        MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
-            return BitmapPacker.pack(a, layout, activation, bias, arena, beforeFill);
+        MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory) {
+            return BitmapPacker.pack(a, layout, activation, bias, memory);
         }
 
         @Override
@@ -68,8 +65,7 @@ enum DeviceForm {
     }
 
     /** Packs a matrix; {@code bias} may be null. */
-    abstract MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
-        Consumer<MemorySegment> beforeFill);
+    abstract MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory);
 
     /** Overwrites the values of a packed matrix, in the order of the CSR matrix. */
     abstract void update(MemorySegment packed, MemorySegment values);

@@ -9,8 +9,8 @@ import dev.filigree.spi.SpmmFormat;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.Optional;
-import java.util.function.Consumer;
 
 /** What a backend offers: a kernel on the host or on a device, and what goes with it. */
 sealed interface Offer {
@@ -29,8 +29,7 @@ sealed interface Offer {
     Optional<GemmKernel> gemm();
 
     /** Packs a matrix for it, in blocks of {@code givenDepth} columns where that is not 0 and means something. */
-    MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-        Consumer<MemorySegment> beforeFill);
+    MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, SegmentAllocator memory);
 
     /** What the packed form is, in words. */
     String describe(MemorySegment packed);
@@ -49,10 +48,10 @@ sealed interface Offer {
         }
 
         @Override
-        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
+        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias,
+                SegmentAllocator memory) {
             return SpmmPacker.pack(a, options.layout(), options.typicalN(), givenDepth, options.activation().code(),
-                bias, arena, beforeFill);
+                bias, memory);
         }
 
         @Override
@@ -89,9 +88,9 @@ sealed interface Offer {
         }
 
         @Override
-        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias, Arena arena,
-                Consumer<MemorySegment> beforeFill) {
-            return form().pack(a, options.layout(), options.activation().code(), bias, arena, beforeFill);
+        public MemorySegment pack(CsrMatrix a, SpmmOptions options, int givenDepth, float[] bias,
+                SegmentAllocator memory) {
+            return form().pack(a, options.layout(), options.activation().code(), bias, memory);
         }
 
         @Override

@@ -6,11 +6,10 @@ import static dev.filigree.spi.SpmmFormat.PANEL;
 import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.SpmmFormat;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.function.Consumer;
 
 /**
  * Packs a CSR matrix for the SpMM kernels of every backend: cuts long rows, chooses the blocks of columns and the
@@ -112,22 +111,20 @@ final class SpmmPacker {
      * @param typicalN columns of B, or tokens, for which the blocks are chosen
      * @param givenDepth columns of A in a block, or 0 to estimate what is best
      * @param bias one value a row, or null
-     * @param arena owns the result
-     * @param beforeFill sees the untouched memory, to advise the operating system on it
+     * @param memory gives zeroed memory, which its arena owns
      * @throws IllegalArgumentException if the matrix has more virtual rows than an int can count
      */
     static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, int givenDepth, int activation, float[] bias,
-            Arena arena, Consumer<MemorySegment> beforeFill) {
-        return new SpmmPacker(a, layout, typicalN, givenDepth, false).write(activation, bias, arena, beforeFill);
+            SegmentAllocator memory) {
+        return new SpmmPacker(a, layout, typicalN, givenDepth, false).write(activation, bias, memory);
     }
 
     /**
      * Packs a matrix for the threads of a device: one block, row by row, with an order by length; the sums of split
      * rows depend on the matrix alone, not on the device.
      */
-    static MemorySegment packForDevice(CsrMatrix a, Layout layout, int activation, float[] bias, Arena arena,
-            Consumer<MemorySegment> beforeFill) {
-        return new SpmmPacker(a, layout, PANEL, Math.max(1, a.cols()), true).write(activation, bias, arena, beforeFill);
+    static MemorySegment packForDevice(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory) {
+        return new SpmmPacker(a, layout, PANEL, Math.max(1, a.cols()), true).write(activation, bias, memory);
     }
 
     /**
@@ -316,7 +313,7 @@ final class SpmmPacker {
             MAX_TILE_BYTES / tileRowBytes);
     }
 
-    private MemorySegment write(int activation, float[] bias, Arena arena, Consumer<MemorySegment> beforeFill) {
+    private MemorySegment write(int activation, float[] bias, SegmentAllocator memory) {
         chooseOrder();
         Cursor cursor = new Cursor(SpmmFormat.HEADER_BYTES);
         long biasAt = bias == null ? 0 : cursor.table(a.rows(), Float.BYTES);
@@ -330,8 +327,7 @@ final class SpmmPacker {
         long orderAt = forDevice ? cursor.table(virtualRows, Integer.BYTES) : 0;
         long bytes = cursor.position + SpmmFormat.TAIL;
 
-        MemorySegment packed = arena.allocate(bytes, ALIGNMENT);
-        beforeFill.accept(packed);
+        MemorySegment packed = memory.allocate(bytes, ALIGNMENT);
         long tileRows = tiling == SpmmFormat.NO_TILE ? 0 : group > 1 ? blockDepth + 1 : blockDepth;
         set(packed, SpmmFormat.MAGIC, SpmmFormat.MAGIC_VALUE);
         set(packed, SpmmFormat.BYTES, bytes);

@@ -17,11 +17,11 @@ import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelProvider;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.function.Consumer;
 
 /**
  * A sparse matrix A (M x K, f32 or bf16), packed for one kernel, ready to be multiplied with many dense operands:
@@ -46,8 +46,6 @@ import java.util.function.Consumer;
 public final class SpmmPlan implements AutoCloseable {
 
     private static final String OPERATION = "spmm";
-    /** A huge page: less cannot be backed by one. */
-    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final int rows;
     private final int cols;
@@ -106,20 +104,15 @@ public final class SpmmPlan implements AutoCloseable {
                 "bias has " + bias.length + " values, " + a + " needs one for each of its " + a.rows() + " rows");
         }
         Object event = Telemetry.beginPlan();
-        KernelProvider provider = selection.provider();
         // Shared: every worker reads it, and close() may come from any thread.
         Arena arena = Arena.ofShared();
         Executor executor = null;
         try {
-            Consumer<MemorySegment> beforeFill = memory -> {
-                if (memory.byteSize() >= HUGE_PAGE_BYTES) {
-                    provider.adviseHugePages(memory);
-                }
-            };
+            SegmentAllocator memory = selection.provider().memory(arena);
             MemorySegment packed = selection.kernel().pack(a, options,
-                choice.map(SpmmTuning.Choice::tileRows).orElse(0), bias, arena, beforeFill);
+                choice.map(SpmmTuning.Choice::tileRows).orElse(0), bias, memory);
             DenseForm dense = wantsDense(a, options.fallbackDense(), choice)
-                ? denseForm(a, options, bias, selection.kernel().gemm(), arena, beforeFill) : null;
+                ? denseForm(a, options, bias, selection.kernel().gemm(), memory) : null;
             PlanExplanation explanation = explain(a, options, packed, dense, selection);
             executor = selection.kernel().executor(packed, dense, arena, options);
             Telemetry.endPlan(event, OPERATION, explanation.kernel(), a.toString(), explanation.packedBytes());
@@ -145,12 +138,12 @@ public final class SpmmPlan implements AutoCloseable {
 
     /** Null where the backend has no dense kernel. */
     private static DenseForm denseForm(CsrMatrix a, SpmmOptions options, float[] bias, Optional<GemmKernel> kernel,
-            Arena arena, Consumer<MemorySegment> beforeFill) {
+            SegmentAllocator memory) {
         if (kernel.isEmpty()) {
             return null;
         }
         MemorySegment packed = GemmPacker.pack(
-            a, options.layout().code(), options.activation().code(), bias, arena, beforeFill);
+            a, options.layout().code(), options.activation().code(), bias, memory);
         return new DenseForm(a, kernel.get(), packed);
     }
 

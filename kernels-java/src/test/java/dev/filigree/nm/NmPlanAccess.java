@@ -18,6 +18,6 @@ public final class NmPlanAccess {
 
     /** The packed form of a matrix. */
     public static MemorySegment pack(NmMatrix a, DType dtype, Arena arena) {
-        return NmPacker.pack(a, dtype, 0, 0, null, arena, memory -> {});
+        return NmPacker.pack(a, dtype, 0, 0, null, arena);
     }
 }

@@ -146,8 +146,7 @@ class BitmapPackerTest {
             new Form(0.1, BitmapFormat.PAIRS), new Form(0.02, BitmapFormat.PAIRS)}) {
             CsrMatrix a = SpmmCase.uniform(1, 64, 640, expected.density);
             try (Arena arena = Arena.ofConfined()) {
-                MemorySegment packed =
-                    BitmapPacker.pack(a, Layout.FEATURE_MAJOR, 0, null, arena, memory -> {});
+                MemorySegment packed = BitmapPacker.pack(a, Layout.FEATURE_MAJOR, 0, null, arena);
                 assertThat(BitmapFormat.field(packed, BitmapFormat.FORM)).as("density %s", expected.density)
                     .isEqualTo(expected.form);
             }

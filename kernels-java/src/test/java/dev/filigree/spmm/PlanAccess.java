@@ -18,6 +18,6 @@ public final class PlanAccess {
 
     /** The packed form of a matrix. */
     public static MemorySegment pack(CsrMatrix a, Layout layout, int typicalN, Arena arena) {
-        return SpmmPacker.pack(a, layout, typicalN, 0, 0, null, arena, memory -> {});
+        return SpmmPacker.pack(a, layout, typicalN, 0, 0, null, arena);
     }
 }

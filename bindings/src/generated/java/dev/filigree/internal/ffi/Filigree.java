@@ -22,10 +22,10 @@ public class Filigree extends Filigree$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cpu);
 
-    private static final int FILIGREE_ABI_VERSION = (int)2L;
+    private static final int FILIGREE_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_ABI_VERSION 2
+     * #define FILIGREE_ABI_VERSION 3
      * }
      */
     public static int FILIGREE_ABI_VERSION() {
@@ -531,14 +531,13 @@ public class Filigree extends Filigree$shared {
         }
     }
 
-    private static class filigree_advise_huge_pages {
+    private static class filigree_allocate_pages {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            Filigree.C_INT,
             Filigree.C_POINTER,
             Filigree.C_LONG
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_advise_huge_pages");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_allocate_pages");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -546,45 +545,45 @@ public class Filigree extends Filigree$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t filigree_advise_huge_pages(void *address, int64_t bytes)
+     * void *filigree_allocate_pages(int64_t bytes)
      * }
      */
-    public static FunctionDescriptor filigree_advise_huge_pages$descriptor() {
-        return filigree_advise_huge_pages.DESC;
+    public static FunctionDescriptor filigree_allocate_pages$descriptor() {
+        return filigree_allocate_pages.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t filigree_advise_huge_pages(void *address, int64_t bytes)
+     * void *filigree_allocate_pages(int64_t bytes)
      * }
      */
-    public static MethodHandle filigree_advise_huge_pages$handle() {
-        return filigree_advise_huge_pages.HANDLE;
+    public static MethodHandle filigree_allocate_pages$handle() {
+        return filigree_allocate_pages.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t filigree_advise_huge_pages(void *address, int64_t bytes)
+     * void *filigree_allocate_pages(int64_t bytes)
      * }
      */
-    public static MemorySegment filigree_advise_huge_pages$address() {
-        return filigree_advise_huge_pages.ADDR;
+    public static MemorySegment filigree_allocate_pages$address() {
+        return filigree_allocate_pages.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * int32_t filigree_advise_huge_pages(void *address, int64_t bytes)
+     * void *filigree_allocate_pages(int64_t bytes)
      * }
      */
-    public static int filigree_advise_huge_pages(MemorySegment address, long bytes) {
-        var mh$ = filigree_advise_huge_pages.HANDLE;
+    public static MemorySegment filigree_allocate_pages(long bytes) {
+        var mh$ = filigree_allocate_pages.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("filigree_advise_huge_pages", address, bytes);
+                traceDowncall("filigree_allocate_pages", bytes);
             }
-            return (int)mh$.invokeExact(address, bytes);
+            return (MemorySegment)mh$.invokeExact(bytes);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -592,14 +591,14 @@ public class Filigree extends Filigree$shared {
         }
     }
 
-    private static class filigree_collapse_pages {
+    private static class filigree_free_pages {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Filigree.C_INT,
             Filigree.C_POINTER,
             Filigree.C_LONG
         );
 
-        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_collapse_pages");
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_free_pages");
 
         public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
     }
@@ -607,43 +606,43 @@ public class Filigree extends Filigree$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * int32_t filigree_free_pages(void *address, int64_t bytes)
      * }
      */
-    public static FunctionDescriptor filigree_collapse_pages$descriptor() {
-        return filigree_collapse_pages.DESC;
+    public static FunctionDescriptor filigree_free_pages$descriptor() {
+        return filigree_free_pages.DESC;
     }
 
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * int32_t filigree_free_pages(void *address, int64_t bytes)
      * }
      */
-    public static MethodHandle filigree_collapse_pages$handle() {
-        return filigree_collapse_pages.HANDLE;
+    public static MethodHandle filigree_free_pages$handle() {
+        return filigree_free_pages.HANDLE;
     }
 
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * int32_t filigree_free_pages(void *address, int64_t bytes)
      * }
      */
-    public static MemorySegment filigree_collapse_pages$address() {
-        return filigree_collapse_pages.ADDR;
+    public static MemorySegment filigree_free_pages$address() {
+        return filigree_free_pages.ADDR;
     }
 
     /**
      * {@snippet lang=c :
-     * int32_t filigree_collapse_pages(void *address, int64_t bytes)
+     * int32_t filigree_free_pages(void *address, int64_t bytes)
      * }
      */
-    public static int filigree_collapse_pages(MemorySegment address, long bytes) {
-        var mh$ = filigree_collapse_pages.HANDLE;
+    public static int filigree_free_pages(MemorySegment address, long bytes) {
+        var mh$ = filigree_free_pages.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("filigree_collapse_pages", address, bytes);
+                traceDowncall("filigree_free_pages", address, bytes);
             }
             return (int)mh$.invokeExact(address, bytes);
         } catch (Error | RuntimeException ex) {

@@ -12,13 +12,18 @@ import dev.filigree.spi.MlpKernel;
 import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 
 /** The native kernels for AVX-512 and its extensions, from {@code libfiligree.so}. */
 public final class Avx512Provider implements KernelProvider {
+
+    /** Less cannot be backed by a huge page. */
+    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
@@ -125,14 +130,13 @@ public final class Avx512Provider implements KernelProvider {
     }
 
     @Override
-    public void adviseHugePages(MemorySegment memory) {
-        // Advice: a system that does not take it computes the same.
-        Filigree.filigree_advise_huge_pages(memory, memory.byteSize());
-    }
-
-    @Override
-    public void collapsePages(MemorySegment memory) {
-        // As above.
-        Filigree.filigree_collapse_pages(memory, memory.byteSize());
+    public SegmentAllocator memory(Arena arena) {
+        return (bytes, alignment) -> {
+            MemorySegment pages =
+                bytes >= HUGE_PAGE_BYTES ? Filigree.filigree_allocate_pages(bytes) : MemorySegment.NULL;
+            // The arena's own refusal says what is missing.
+            return pages.address() == 0 ? arena.allocate(bytes, alignment)
+                : pages.reinterpret(bytes, arena, memory -> Filigree.filigree_free_pages(memory, bytes));
+        };
     }
 }

@@ -1,6 +1,7 @@
 package dev.filigree.internal.ffi;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -87,15 +88,30 @@ class Avx512ProviderTest {
     }
 
     @Test
-    void adviceOnHugePagesIsHarmless() {
+    void memoryIsZeroedAlignedAndTheArenas() {
+        Tools.assumeNatives();
+        Avx512Provider provider = new Avx512Provider();
+        for (long bytes : new long[] {1, 1 << 20, (2 << 20) + 1, (9 << 20) + 4}) {
+            MemorySegment memory;
+            try (Arena arena = Arena.ofShared()) {
+                memory = provider.memory(arena).allocate(bytes, 64);
+                assertThat(memory.byteSize()).isEqualTo(bytes);
+                assertThat(memory.address() % 64).isZero();
+                assertThat(memory.scope()).isEqualTo(arena.scope());
+                assertThat(memory.mismatch(arena.allocate(bytes))).isEqualTo(-1);
+                memory.fill((byte) 1);
+                assertThat(memory.get(ValueLayout.JAVA_BYTE, bytes - 1)).isEqualTo((byte) 1);
+            }
+            assertThatThrownBy(() -> memory.get(ValueLayout.JAVA_BYTE, 0)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void moreMemoryThanThereIsIsTheArenasRefusal() {
         Tools.assumeNatives();
         try (Arena arena = Arena.ofShared()) {
-            MemorySegment memory = arena.allocate(1 << 22, 64);
-            memory.fill((byte) 1);
-            new Avx512Provider().adviseHugePages(memory);
-            new Avx512Provider().adviseHugePages(memory.asSlice(1, 0));
-            new Avx512Provider().collapsePages(memory);
-            assertThat(memory.get(ValueLayout.JAVA_BYTE, (1 << 22) - 1)).isEqualTo((byte) 1);
+            assertThatThrownBy(() -> new Avx512Provider().memory(arena).allocate(1L << 50, 64))
+                .isInstanceOf(OutOfMemoryError.class);
         }
     }
 }
