@@ -167,7 +167,7 @@ public final class NmMatrix {
 
     /** Bytes of values and positions. */
     public long bytes() {
-        return values.byteSize() + positions.byteSize();
+        return values.byteSize() + positions.byteSize() - READ_PAST;
     }
 
     /**
