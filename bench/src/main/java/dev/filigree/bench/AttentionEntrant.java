@@ -1,5 +1,6 @@
 package dev.filigree.bench;
 
+import dev.filigree.DType;
 import dev.filigree.attention.AttentionTensor;
 import dev.filigree.bench.measure.Contender;
 import dev.filigree.bench.measure.Outcome;
@@ -25,6 +26,8 @@ record AttentionEntrant(Contender contender, AttentionCase problem) {
     private static final int CHECKED_ROWS = 13;
     /** Of a peer's sums and functions nothing is promised but that they are right. */
     private static final double PEER_TOLERANCE = 1e-5;
+    /** Weights and result are rounded, each by up to 2^-9. */
+    private static final double PEER_TOLERANCE_BF16 = 0x1p-7;
 
     /** Useful operations of a run: two products over the scores that count. */
     double flops() {
@@ -57,10 +60,10 @@ record AttentionEntrant(Contender contender, AttentionCase problem) {
             AttentionTensor out = contender instanceof AttentionContender own ? own.outputs().out()
                 : AttentionPeers.output((PeerAttention) contender, problem, arena);
             double relativeError = reference.relativeError(out);
+            double tolerance = problem.dtype() == DType.F32 ? PEER_TOLERANCE : PEER_TOLERANCE_BF16;
             Optional<String> mismatch = contender instanceof AttentionContender own
                 ? reference.mismatch(out, own.outputs().lse())
-                : relativeError <= PEER_TOLERANCE ? Optional.empty()
-                    : Optional.of("relative error " + relativeError);
+                : relativeError <= tolerance ? Optional.empty() : Optional.of("relative error " + relativeError);
             if (mismatch.isPresent()) {
                 return failure("wrong result: " + mismatch.get());
             }

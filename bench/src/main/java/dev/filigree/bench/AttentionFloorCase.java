@@ -1,6 +1,7 @@
 package dev.filigree.bench;
 
 import dev.filigree.Backend;
+import dev.filigree.DType;
 import dev.filigree.Workers;
 import dev.filigree.attention.AttentionOptions;
 import dev.filigree.bench.measure.Contender;
@@ -18,13 +19,14 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Attention of 4096 tokens in f32 by all who take part, side by side in one run: our dense path, shares of the blocks,
+ * Attention of 4096 tokens by all who take part, side by side in one run: our dense path, shares of the blocks,
  * and the other libraries.
  *
  * @param dim of a head
  * @param causal whether the keys after a query do not count
+ * @param dtype of all operands
  */
-record AttentionFloorCase(int dim, boolean causal) implements FloorCase {
+record AttentionFloorCase(int dim, boolean causal, DType dtype) implements FloorCase {
 
     /** Our dense path. */
     static final String DENSE = "dense";
@@ -48,13 +50,13 @@ record AttentionFloorCase(int dim, boolean causal) implements FloorCase {
 
     @Override
     public String label() {
-        return TOKENS + " tokens, dim " + dim + (causal ? ", causal" : "");
+        return TOKENS + " tokens, dim " + dim + (causal ? ", causal" : "") + ", " + dtype.id();
     }
 
     private AttentionCase problem(int percent) {
         BlockMask mask = AttentionLayouts.random(BlockGrid.square(TOKENS, BLOCK), percent / 100.0, causal, SEED);
-        return new AttentionCase(SEED, mask, 1, HEADS, HEADS, dim, AttentionOptions.defaults().causal(causal), null,
-            AttentionCase.Axes.HEAD_MAJOR, AttentionCase.Place.SHARED);
+        AttentionOptions options = AttentionOptions.defaults().dtype(dtype).causal(causal);
+        return new AttentionCase(SEED, mask, 1, HEADS, HEADS, dim, options, null, AttentionCase.Axes.HEAD_MAJOR, AttentionCase.Place.SHARED);
     }
 
     @Override

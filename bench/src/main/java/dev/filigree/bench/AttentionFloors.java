@@ -10,7 +10,6 @@ import java.util.function.ToDoubleFunction;
 /** The floors of block-sparse attention: 8 heads, blocks of 64, one thread. */
 final class AttentionFloors {
 
-    private static final String NO_BF16 = "attention over blocks has no bf16 kernel yet";
     private static final int[] DIMS = {64, 128};
 
     private AttentionFloors() {}
@@ -19,15 +18,13 @@ final class AttentionFloors {
     static List<Floor> floors(Optional<Path> data) {
         List<Floor> floors = new ArrayList<>();
         for (int dim : DIMS) {
-            AttentionFloorCase full = new AttentionFloorCase(dim, false);
-            AttentionFloorCase causal = new AttentionFloorCase(dim, true);
+            AttentionFloorCase full = new AttentionFloorCase(dim, false, DType.F32);
+            AttentionFloorCase causal = new AttentionFloorCase(dim, true, DType.F32);
             Floor dense = dense(full);
             floors.add(dense);
             floors.add(dense(causal));
             for (int percent : AttentionFloorCase.PERCENTS) {
-                floors.add(Floor.of("attention-f32-" + dim + "-" + percent, full.label() + ", " + percent
-                    + " % of blocks: speed over our dense path, times the density", 0.8, 0.9, List.of(full),
-                    saved(percent)).on(dense));
+                floors.add(share(full, percent, 0.8, 0.9).on(dense));
             }
             floors.add(Floor.of("attention-f32-" + dim + "-sparse", causal.label() + ", "
                 + AttentionFloorCase.CAUSAL_PERCENT + " % of blocks over ort-sparse-attention", 10, 18,
@@ -36,12 +33,13 @@ final class AttentionFloors {
             floors.add(Floor.of("attention-f32-" + dim + "-vector",
                 full.label() + ", the Vector API's kernel over the AVX-512 kernel, all blocks", 0.5, 0.8,
                 List.of(full), ratio(AttentionFloorCase.DENSE, AttentionFloorCase.VECTOR)));
-            floors.add(Floor.unmeasured("attention-bf16-" + dim, "dense bf16, head dimension " + dim
-                + ", over torch-sdpa", 2, 4, NO_BF16));
-        }
-        for (int percent : AttentionFloorCase.PERCENTS) {
-            floors.add(Floor.unmeasured("attention-bf16-" + percent, "bf16, " + percent
-                + " % of blocks: speed over our dense path, times the density", 0.7, 0.85, NO_BF16));
+            AttentionFloorCase half = new AttentionFloorCase(dim, false, DType.BF16);
+            Floor denseHalf = Floor.of("attention-bf16-" + dim + "-dense", half.label()
+                + ", all blocks, over torch-sdpa", 2, 4, List.of(half), ratio("torch-sdpa", AttentionFloorCase.DENSE));
+            floors.add(denseHalf);
+            for (int percent : AttentionFloorCase.PERCENTS) {
+                floors.add(share(half, percent, 0.7, 0.85).on(denseHalf));
+            }
         }
         for (DType dtype : DType.values()) {
             DecodeFloorCase decode = new DecodeFloorCase(dtype);
@@ -64,9 +62,13 @@ final class AttentionFloors {
             });
     }
 
-    private static ToDoubleFunction<List<FloorCase.Times>> saved(int percent) {
-        return times -> times.getFirst().of(AttentionFloorCase.DENSE)
-            / times.getFirst().of(AttentionFloorCase.sparse(percent)) * percent / 100;
+    /** What is left of the work that a share of the blocks saves. */
+    private static Floor share(AttentionFloorCase theCase, int percent, double least, double goal) {
+        String id = "attention-" + theCase.dtype().id() + "-" + theCase.dim() + "-" + percent;
+        return Floor.of(id, theCase.label() + ", " + percent
+            + " % of blocks: speed over our dense path, times the density", least, goal, List.of(theCase),
+            times -> times.getFirst().of(AttentionFloorCase.DENSE)
+                / times.getFirst().of(AttentionFloorCase.sparse(percent)) * percent / 100);
     }
 
     /** How many times faster the second is than the first. */

@@ -42,7 +42,7 @@ final class AttentionPeers {
         List<List<Integer>> lists = isDense(name) ? List.of() : lists(problem);
         int listed = lists.stream().mapToInt(list -> list.size() - mask.grid().rowBlocks() - 1).max().orElse(0);
         AttentionPeerProblem.Shape shape = new AttentionPeerProblem.Shape(problem.heads(), mask.grid().queries(),
-            problem.dim(), problem.options().causal(), DType.F32, isDense(name) ? 0 : mask.grid().blockCols(),
+            problem.dim(), problem.options().causal(), problem.dtype(), isDense(name) ? 0 : mask.grid().blockCols(),
             lists.size(), listed);
         return new AttentionEntrant(
             pool.openAttention(name, shape, shared -> fill(problem, lists, shared)), problem);

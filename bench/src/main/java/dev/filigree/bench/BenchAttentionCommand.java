@@ -49,7 +49,8 @@ final class BenchAttentionCommand implements Callable<Integer> {
     @Option(names = "--block", paramLabel = "B", description = "Block size (default: ${DEFAULT-VALUE}).")
     private int block = 64;
 
-    @Option(names = "--density", paramLabel = "P", description = "The share of blocks to list at random, 0 to 1; with --causal of those up to the query.")
+    @Option(names = "--density", paramLabel = "P", description = "The share of blocks to list at random, 0 to 1; with "
+        + "--causal of those up to the query.")
     private Double density;
 
     @Option(names = "--layout", converter = Choice.OfAttentionLayout.class, paramLabel = "NAME",
@@ -67,7 +68,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
     private boolean causal;
 
     @Option(names = "--dtype", converter = Choice.OfDType.class, paramLabel = "TYPE",
-        description = "Storage type: f32 (default); of a cache bf16, too.")
+        description = "Storage type: f32 (default) or bf16.")
     private DType dtype = DType.F32;
 
     @Mixin
@@ -122,8 +123,8 @@ final class BenchAttentionCommand implements Callable<Integer> {
         if (common.json()) {
             out.println(Json.line(comparison.toJson(json)));
         } else {
-            out.printf(Locale.ROOT, "attention  %d heads over %d, dim %d, %s, %d %s, %d rounds%n", heads,
-                kvHeads == null ? heads : kvHeads, headDim, what, common.threads(),
+            out.printf(Locale.ROOT, "attention  %d heads over %d, dim %d, %s, %s, %d %s, %d rounds%n", heads,
+                kvHeads == null ? heads : kvHeads, headDim, dtype.id(), what, common.threads(),
                 common.threads() == 1 ? "thread" : "threads", common.rounds());
             ContenderResult.table(comparison.results()).print(out);
         }
@@ -155,9 +156,6 @@ final class BenchAttentionCommand implements Callable<Integer> {
         if (decode && (density == null || density == 0)) {
             throw new ParameterException(spec.commandLine(), "--decode needs a --density above 0");
         }
-        if (dtype != DType.F32 && !decode) {
-            refuse("--dtype", "attention has no kernels for " + dtype.id() + " yet");
-        }
     }
 
     private void refuse(String option, String reason) {
@@ -169,7 +167,7 @@ final class BenchAttentionCommand implements Callable<Integer> {
         BlockMask mask = layout == null ? AttentionLayouts.random(grid, density, causal, common.seed())
             : layout.mask(grid, common.seed());
         return new AttentionCase(common.seed(), mask, 1, heads, kvHeads == null ? heads : kvHeads, headDim,
-            AttentionOptions.defaults().causal(causal), null, AttentionCase.Axes.HEAD_MAJOR,
+            AttentionOptions.defaults().dtype(dtype).causal(causal), null, AttentionCase.Axes.HEAD_MAJOR,
             AttentionCase.Place.SHARED);
     }
 

@@ -102,8 +102,9 @@ class FloorTest {
         List<Floor> floors = AttentionFloors.floors(Optional.empty());
         assertThat(floors).extracting(Floor::id).doesNotHaveDuplicates().contains("attention-f32-64-dense",
             "attention-f32-128-causal", "attention-f32-64-5", "attention-f32-128-sparse", "attention-f32-64-vector",
-            "attention-bf16-128", "attention-decode-f32-stream", "attention-decode-bf16-10");
-        assertThat(floors.stream().flatMap(floor -> floor.cases().stream()).distinct()).hasSize(6);
+            "attention-bf16-128-dense", "attention-bf16-64-10", "attention-decode-f32-stream",
+            "attention-decode-bf16-10");
+        assertThat(floors.stream().flatMap(floor -> floor.cases().stream()).distinct()).hasSize(8);
     }
 
     private static CommandLineRun command(Floor floor, String... arguments) {
