@@ -1,14 +1,12 @@
 package dev.filigree.bench;
 
 import dev.filigree.Activation;
-import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Layout;
 import dev.filigree.Workers;
 import dev.filigree.format.NmMatrix;
 import dev.filigree.format.NmPattern;
 import java.lang.foreign.Arena;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -44,11 +42,7 @@ record NmFloorCase(int rows, int cols, NmPattern pattern, int tokens, DType dtyp
         }
         SpmmProblem problem = new SpmmProblem(NmEntries.of(a, dtype), tokens, Layout.TOKEN_MAJOR, Activation.NONE,
             SEED, Optional.empty(), dtype);
-        List<Backend> backends = new ArrayList<>(List.of(context.backend()));
-        CommonOptions.availableOnHost().stream().filter(backend -> backend != context.backend()
-            && others.contains(SpmmContender.name(backend))).forEach(backends::add);
-        SpmmEntrants entrants = new SpmmEntrants(backends, others.contains(SpmmContender.DENSE),
-            others.stream().filter(PeerNames.SPMM::contains).toList(), context.onePool());
+        SpmmEntrants entrants = SpmmEntrants.of(context, others);
         SpmmComparison comparison;
         try (Workers alone = Workers.of(1)) {
             comparison = SpmmComparison.run(problem, Planner.nm(a), entrants, alone, context.settings(), () -> {});

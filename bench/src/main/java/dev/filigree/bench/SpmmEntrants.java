@@ -2,6 +2,7 @@ package dev.filigree.bench;
 
 import dev.filigree.Backend;
 import dev.filigree.bench.peer.PeerPool;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -17,6 +18,15 @@ record SpmmEntrants(List<Backend> backends, boolean dense, List<String> peers, P
     SpmmEntrants {
         backends = List.copyOf(backends);
         peers = List.copyOf(peers);
+    }
+
+    /** For a floor: its backend, and others by their names, whether they are ours or not. */
+    static SpmmEntrants of(FloorCase.Context context, List<String> others) {
+        List<Backend> backends = new ArrayList<>(List.of(context.backend()));
+        CommonOptions.availableOnHost().stream().filter(backend -> backend != context.backend()
+            && others.contains(SpmmContender.name(backend))).forEach(backends::add);
+        return new SpmmEntrants(backends, others.contains(SpmmContender.DENSE),
+            others.stream().filter(PeerNames.SPMM::contains).toList(), context.onePool());
     }
 
     static SpmmEntrants of(List<Backend> backends) {

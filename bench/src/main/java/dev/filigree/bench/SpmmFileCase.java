@@ -14,11 +14,13 @@ import java.util.Optional;
  *
  * @param file of the matrix
  * @param n columns of the dense operand
- * @param peers to compare with
+ * @param others to compare with: peers, and our other backends
  */
-record SpmmFileCase(Path file, int n, List<String> peers) implements FloorCase {
+record SpmmFileCase(Path file, int n, List<String> others) implements FloorCase {
 
     static final long SEED = 1;
+    /** The time in which ours is packed. */
+    static final String PACKING = "packing";
 
     @Override
     public String label() {
@@ -33,23 +35,26 @@ record SpmmFileCase(Path file, int n, List<String> peers) implements FloorCase {
     public Times measure(Context context) {
         SpmmProblem problem = new SpmmProblem(MatrixFiles.read(file, SEED), n, Layout.FEATURE_MAJOR,
             Activation.NONE, SEED);
+        SpmmEntrants entrants = SpmmEntrants.of(context, others);
         SpmmComparison comparison;
         try (Workers alone = Workers.of(1)) {
-            comparison = SpmmComparison.run(problem,
-                new SpmmEntrants(List.of(context.backend()), false, peers, context.onePool()), alone,
-                context.settings(), () -> {});
+            comparison = SpmmComparison.run(problem, entrants, alone, context.settings(), () -> {});
         }
-        return times(label(), problem, comparison, peers);
+        return times(label(), problem, comparison, others);
     }
 
-    /** The figures of a comparison whose contenders are one of ours and these peers. */
-    static Times times(String label, SpmmProblem problem, SpmmComparison comparison, List<String> peers) {
+    /** The figures of a comparison whose contenders are one of ours and these others. */
+    static Times times(String label, SpmmProblem problem, SpmmComparison comparison, List<String> others) {
         Map<String, Double> millis = new HashMap<>();
         Optional<String> error = Optional.empty();
         for (ContenderResult result : comparison.results()) {
             switch (result) {
-                case ContenderResult.Figures f -> millis.put(peers.contains(f.name()) ? f.name() : Times.OURS,
-                    f.timing().medianMillis());
+                case ContenderResult.Figures f when others.contains(f.name()) ->
+                    millis.put(f.name(), f.timing().medianMillis());
+                case ContenderResult.Figures f -> {
+                    millis.put(Times.OURS, f.timing().medianMillis());
+                    millis.put(PACKING, f.packMillis());
+                }
                 case ContenderResult.Failure f -> error = error.or(() -> Optional.of(f.name() + ": " + f.error()));
             }
         }

@@ -1,5 +1,6 @@
 package dev.filigree.bench;
 
+import dev.filigree.Backend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ final class SpmmFloors {
 
     private static final String SPARSE = "mkl-sparse";
     private static final String DENSE = "mkl-dense";
+    private static final String VECTOR = SpmmContender.name(Backend.VECTOR);
     private static final String NEEDS_DATA = "needs --data";
 
     /** N, the least speed-up over the sparse peer, and the goal. */
@@ -29,6 +31,7 @@ final class SpmmFloors {
     /** N from which a dense product is near the machine's limit, so that a share of the saved work means something. */
     private static final int WIDE = 128;
     private static final int IMAGE_PIXELS = 576;
+    private static final int PACKING_NANOS = 40;
 
     private SpmmFloors() {}
 
@@ -51,15 +54,19 @@ final class SpmmFloors {
         for (Path file : files(data, "sparse/dlmc/transformer", ".smtx")) {
             files.add(new SpmmFileCase(file, 0, List.of()));
         }
+        List<FloorCase> all = new ArrayList<>();
         List<FloorCase> wide = new ArrayList<>();
         for (Step step : TRANSFORMER) {
-            boolean withDense = step.n >= WIDE;
+            boolean isWide = step.n >= WIDE;
             List<FloorCase> cases = new ArrayList<>();
             for (SpmmFileCase file : files) {
                 SpmmFileCase theCase =
-                    new SpmmFileCase(file.file(), step.n, withDense ? List.of(SPARSE, DENSE) : List.of(SPARSE));
+                    new SpmmFileCase(file.file(), step.n, isWide ? List.of(SPARSE, DENSE, VECTOR) : List.of(SPARSE));
                 cases.add(theCase);
-                double sparsity = withDense ? file.sparsity() : 0;
+                if (isWide) {
+                    all.add(theCase);
+                }
+                double sparsity = isWide ? file.sparsity() : 0;
                 if (sparsity >= FROM_SPARSITY && sparsity <= TO_SPARSITY) {
                     wide.add(theCase);
                 }
@@ -70,6 +77,18 @@ final class SpmmFloors {
         }
         floors.add(ofData(data, Floor.of("spmm-transformer-dense", "the same, 70 to 95 %, N = 128 and 256, over "
             + DENSE + " times (1 - s), geomean", 0.43, 0.55, wide, FloorMeasures.shareOfSavedWork(DENSE))));
+        String vector = "the Vector API's kernel over the AVX-512 kernel, all of them, N = 128 and 256, ";
+        floors.add(ofData(data, againstAvx512(Floor.of("spmm-vector", vector + "geomean", 0.55, 0.8, all,
+            times -> 1 / FloorMeasures.geomeanOver(VECTOR).applyAsDouble(times)))));
+        floors.add(ofData(data, againstAvx512(Floor.of("spmm-vector-least", vector + "least", 0.4, 0.55, all,
+            times -> times.stream().mapToDouble(t -> 1 / t.speedUp(VECTOR)).min().orElseThrow()))));
+        floors.add(ofData(data, Floor.of("spmm-packing", PACKING_NANOS + " ns over packing a nonzero of them, least",
+            1, 1, all, times -> times.stream().mapToDouble(
+                t -> PACKING_NANOS * t.nnz() / 1e6 / t.of(SpmmFileCase.PACKING)).min().orElseThrow())));
+    }
+
+    private static Floor againstAvx512(Floor floor) {
+        return Backend.AVX512.isAvailable() ? floor : floor.missing("this machine has no AVX-512");
     }
 
     private static Floor resNet(Optional<Path> data) throws IOException {

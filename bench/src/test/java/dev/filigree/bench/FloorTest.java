@@ -150,8 +150,8 @@ class FloorTest {
         List<Floor> floors = SpmmFloors.floors(Optional.empty());
         assertThat(floors).extracting(Floor::id).doesNotHaveDuplicates().contains("spmm-transformer-n1",
             "spmm-transformer-dense", "spmm-resnet", "spmm-matrix-market", "spmm-mediapipe", "spmm-dense-path",
-            "spmm-two-threads", "spmm-growth");
-        assertThat(floors).filteredOn(floor -> floor.missing().equals(Optional.of("needs --data"))).hasSize(9);
+            "spmm-two-threads", "spmm-growth", "spmm-vector", "spmm-vector-least", "spmm-packing");
+        assertThat(floors).filteredOn(floor -> floor.missing().equals(Optional.of("needs --data"))).hasSize(12);
     }
 
     @Test
