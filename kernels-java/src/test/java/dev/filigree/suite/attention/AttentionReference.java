@@ -14,14 +14,14 @@ import java.util.function.IntPredicate;
  * their magnitudes; its weight by a factor of {@code exp(e)}; the output, a quotient of sums of n weights, by
  * {@code (8 + 2 sqrt(n)) 2^-24 + 2 (exp(e) - 1)} of the weighted magnitudes of the values.
  *
- * <p>In bf16, each weight is rounded, which may change it by 2^-9, in the values' sum and in that of the weights: 2^-8
- * more, and 2^-9 for the log-sum-exp. The rounding of a bf16 output is another 2^-8 of itself.
+ * <p>In bf16, each weight is rounded, which may change it by 2^-8, in the values' sum and in that of the weights: 2^-7
+ * more, and 2^-8 for the log-sum-exp. The rounding of a bf16 output is another 2^-8 of itself.
  */
 public final class AttentionReference {
 
     private static final double UNIT = 0x1p-24;
     private static final double TINY = 0x1p-126;
-    private static final double BF16_UNIT = 0x1p-9;
+    private static final double BF16_UNIT = 0x1p-8;
 
     private final AttentionCase test;
     private final IntPredicate wanted;
@@ -133,7 +133,7 @@ public final class AttentionReference {
         double relative = (8 + 2 * Math.sqrt(count)) * UNIT + 2 * Math.expm1(2 * worst);
         lseTolerance[row] = count == 0 ? 0 : relative + 8 * UNIT * Math.abs(lse[row]) + (isBf16 ? BF16_UNIT : 0);
         double ofMagnitude = relative + (isBf16 ? 2 * BF16_UNIT : 0);
-        double ofResult = test.outDtype() == DType.BF16 ? 2 * BF16_UNIT : 0;
+        double ofResult = test.outDtype() == DType.BF16 ? BF16_UNIT : 0;
         for (int d = 0; d < test.dim() && count > 0; d++) {
             double sum = 0;
             double magnitude = 0;
