@@ -180,40 +180,23 @@ template <class Add> FILIGREE_INLINE void for_tokens(int64_t count, const Add &a
     if (count - t >= 1) add(std::integral_constant<int, 1>{}, t);
 }
 
-/*
- * G groups and the only token: what is unpacked is used once. A sum waits for the one before, 6 clocks with
- * vdpbf16ps, in which memory could give 50 bytes or more: two groups' sums fill the wait.
- */
-template <class T, int G>
-__attribute__((noinline)) void add_windows_of_one(const RowsPanel<T> &p, const Unpacking<T> &u, int64_t block,
-                                                  int64_t group, float *sums) {
-    const filigree_nm_packed &a = *p.a;
-    const int64_t vectors = slots_of(a, block) / T::kSlots, window = window_vectors<T>(a);
-    const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
-    const __m512i *values[G];
-    const uint8_t *run[G];
-    __m512 s[G];
-#pragma GCC unroll 2
-    for (int g = 0; g < G; ++g) {
-        values[g] = reinterpret_cast<const __m512i *>(values_of<typename T::Element>(a, block, group + g));
-        run[g] = indices_of(a, block, group + g);
-        s[g] = block == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums + g * kLanes);
-    }
+/* The only token: what is unpacked is used once. */
+template <class T>
+FILIGREE_INLINE void add_windows_of_one(const RowsPanel<T> &p, const Unpacking<T> &u, const uint8_t *run,
+                                        const int32_t *first_columns, const __m512i *values, int64_t vectors,
+                                        int64_t window, float *sums, bool fresh) {
+    __m512 s = fresh ? _mm512_setzero_ps() : _mm512_load_ps(sums);
     const typename T::Element *x = p.tile;
     for (int64_t first = 0; first < vectors; first += window, x += T::kWindow) {
         const __m512i elements = _mm512_loadu_si512(x);
         const int64_t end = smaller(vectors, first + window);
         for (int64_t i = first; i < end; ++i) {
-#pragma GCC unroll 2
-            for (int g = 0; g < G; ++g) {
-                prefetch(values[g] + i, kBytesAhead);
-                s[g] = T::add(_mm512_load_si512(values[g] + i),
-                              T::permute(places_of(u, run[g], first_columns, i), elements), s[g]);
-            }
+            prefetch(values + i, kBytesAhead);
+            s = T::add(_mm512_load_si512(values + i),
+                       T::permute(places_of(u, run, first_columns, i), elements), s);
         }
     }
-#pragma GCC unroll 2
-    for (int g = 0; g < G; ++g) _mm512_store_ps(sums + g * kLanes, s[g]);
+    _mm512_store_ps(sums, s);
 }
 
 template <class T>
@@ -225,6 +208,10 @@ __attribute__((noinline)) void add_group_of_windows(const RowsPanel<T> &p, const
     const uint8_t *run = indices_of(a, block, group);
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
     const bool fresh = block == 0;
+    if (p.width == 1) {
+        add_windows_of_one(p, u, run, first_columns, values, vectors, window, sums, fresh);
+        return;
+    }
     for (int64_t i = 0; i < vectors; ++i)
         _mm512_store_si512(static_cast<__m512i *>(p.indices) + i, places_of(u, run, first_columns, i));
     for_tokens(p.width, [&](auto count, int64_t t) __attribute__((always_inline)) {
@@ -287,17 +274,8 @@ void multiply_rows(const RowsPanel<T> &p, int64_t begin, int64_t end, const Add 
 template <class T> void multiply_windows(const RowsPanel<T> &p, int64_t begin, int64_t end) {
     const Unpacking<T> u(*p.a);
     multiply_rows(p, begin, end, [&](int64_t block, int64_t pass, int64_t pass_end) {
-        int64_t group = pass;
-        for (; p.width == 1 && group + 2 <= pass_end; group += 2)
-            add_windows_of_one<T, 2>(p, u, block, group, p.sums + (group - pass) * kLanes);
-        for (; group < pass_end; ++group) {
-            float *sums = p.sums + (group - pass) * p.width * kLanes;
-            if (p.width == 1) {
-                add_windows_of_one<T, 1>(p, u, block, group, sums);
-            } else {
-                add_group_of_windows(p, u, block, group, sums);
-            }
-        }
+        for (int64_t group = pass; group < pass_end; ++group)
+            add_group_of_windows(p, u, block, group, p.sums + (group - pass) * p.width * kLanes);
     });
 }
 
