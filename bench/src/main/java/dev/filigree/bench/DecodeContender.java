@@ -59,6 +59,11 @@ final class DecodeContender implements Contender {
         return new DecodeContender("filigree/dense", caches, true, backend, team);
     }
 
+    @Override
+    public int workingSets() {
+        return turns.size();
+    }
+
     /** Checks what the last run wrote. */
     ContenderResult judge(Outcome outcome) {
         if (outcome instanceof Outcome.Failed(String error)) {

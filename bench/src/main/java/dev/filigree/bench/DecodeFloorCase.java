@@ -16,8 +16,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Decode over a cache of 32768 keys of 8 heads in memory: all of them, a tenth of the blocks, and the time that reading
- * the cache would take at the measured bandwidth.
+ * Decode over a cache of 32768 keys of 8 heads in memory: all of them, a tenth of the blocks, and a loop that reads as
+ * much memory as the cache takes.
  *
  * @param dtype of the cache
  */
