@@ -1,5 +1,6 @@
 package dev.filigree.bench;
 
+import dev.filigree.Backend;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
@@ -39,6 +40,11 @@ record Floor(String id, String what, double least, double goal, List<FloorCase> 
     /** The same floor where it cannot be measured. */
     Floor missing(String why) {
         return new Floor(id, what, least, goal, List.of(), measure, Optional.of(why), note, base);
+    }
+
+    /** The same floor, of a comparison with the AVX-512 kernel. */
+    Floor whereAvx512() {
+        return Backend.AVX512.isAvailable() ? this : missing("this machine has no AVX-512");
     }
 
     Floor noted(String text) {

@@ -34,6 +34,11 @@ final class FloorMeasures {
         return times -> times.stream().mapToDouble(t -> t.speedUp(other)).min().orElseThrow();
     }
 
+    /** The least of a contender's speed-ups over ours. */
+    static ToDoubleFunction<List<FloorCase.Times>> leastOf(String other) {
+        return times -> times.stream().mapToDouble(t -> 1 / t.speedUp(other)).min().orElseThrow();
+    }
+
     /** The best time of a nonzero over the worst. */
     static double evennessPerNonzero(List<FloorCase.Times> times) {
         double[] perNonzero =

@@ -71,11 +71,12 @@ final class DenseMlp implements AutoCloseable {
             matrix, transposed, Layout.TOKEN_MAJOR.code(), activation.code(), bias, memory);
     }
 
-    /** Packs weights that are finite. */
-    static DenseMlp pack(MlpWeights weights, GemmKernel kernel, Workers workers, KernelProvider provider) {
+    /** Packs weights that are finite for a provider that has a dense kernel. */
+    static DenseMlp pack(MlpWeights weights, KernelProvider provider, Workers workers) {
         Arena arena = Arena.ofShared();
         try {
-            return new DenseMlp(weights, kernel, workers, arena, provider.memory(arena));
+            return new DenseMlp(
+                weights, provider.gemmF32().orElseThrow(), workers, arena, provider.memory(arena));
         } catch (Throwable t) {
             arena.close();
             throw t;

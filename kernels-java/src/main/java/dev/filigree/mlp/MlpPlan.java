@@ -94,10 +94,11 @@ public final class MlpPlan implements AutoCloseable {
 
     /** Null where nobody asks for it, nothing multiplies it, or it would not give the same result. */
     private static DenseMlp dense(MlpWeights weights, MlpOptions options, KernelProvider provider) {
-        if (options.typicalTokens() < DenseMlp.LEAST_TOKENS || provider.gemmF32().isEmpty() || !DenseMlp.isFinite(weights)) {
+        if (options.typicalTokens() < DenseMlp.LEAST_TOKENS || provider.gemmF32().isEmpty()
+                || !DenseMlp.isFinite(weights)) {
             return null;
         }
-        return DenseMlp.pack(weights, provider.gemmF32().get(), options.workers(), provider);
+        return DenseMlp.pack(weights, provider, options.workers());
     }
 
     private static PlanExplanation explain(MlpWeights weights, String skipping, DenseMlp dense,
