@@ -300,7 +300,7 @@ typedef struct filigree_nm_packed {
     int64_t block_depth;
     int64_t block_count; /* 0 when cols is 0 */
     int64_t group_count;
-    int64_t pass_groups; /* groups whose sums are in scratch at a time */
+    int64_t pass_groups; /* groups whose sums are in scratch at a time, of a whole panel */
     int64_t chunk_groups;
     int64_t chunk_count;
     int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned; it begins with a block of a panel of B,

@@ -12,7 +12,8 @@ namespace {
 
 constexpr int32_t kPatterns[][3] = {{2, 4, 1},  {1, 4, 1},  {4, 8, 1},  {1, 8, 1},   {1, 16, 1}, {1, 32, 1},
                                     {1, 64, 1}, {3, 5, 1},  {4, 4, 1},  {1, 1, 1},   {2, 4, 8},  {1, 16, 8},
-                                    {2, 4, 16}, {3, 7, 16}, {1, 8, 32}, {1, 16, 64}, {5, 5, 8},  {33, 64, 1}};
+                                    {2, 4, 16}, {3, 7, 16}, {1, 8, 32}, {1, 16, 64}, {5, 5, 8},  {33, 64, 1},
+                                    {3, 4, 1},  {15, 16, 1}, {7, 8, 8}};
 
 template <class E> void check_random(NmKernel<E> kernel, uint64_t seed, int cases) {
     for (int i = 0; i < cases; ++i) {
@@ -21,14 +22,14 @@ template <class E> void check_random(NmKernel<E> kernel, uint64_t seed, int case
         o.bf16 = sizeof(E) == 2;
         const auto &pattern = kPatterns[random.between(0, std::size(kPatterns) - 1)];
         o.n = pattern[0], o.m = pattern[1], o.vector = pattern[2];
-        o.rows = random.between(0, random.chance(0.3) ? 100 : 20);
+        o.rows = random.between(0, random.chance(0.3) ? 160 : 20);
         o.cols = random.between(0, random.chance(0.3) ? 200 : 40);
         o.block_groups = random.between(1, 12);
         o.pass_groups = random.between(1, 3), o.chunk_groups = random.between(1, 3);
         o.layout = random.chance(0.5) ? FILIGREE_FEATURE_MAJOR : FILIGREE_TOKEN_MAJOR;
         o.activation = static_cast<int32_t>(random.between(0, FILIGREE_ACTIVATION_SILU));
         o.has_bias = random.chance(0.5);
-        const int64_t n = random.chance(0.3) ? 1 : random.between(0, 70);
+        const int64_t n = random.between(0, random.chance(0.5) ? 8 : 70);
         const Nm m(o, random);
         char what[200];
         std::snprintf(what, sizeof what,

@@ -85,11 +85,11 @@ void Bf16::transpose(const Panel &p, int64_t first_row, int64_t depth) {
 
 /* ---- rows with positions of their own: gathers ---- */
 
-__attribute__((noinline)) void add_group_by_gathers(const Panel &p, int64_t block, int64_t group,
+__attribute__((noinline)) void add_group_by_gathers(const Panel &p, const BlockRows<Bf16> &rows, int64_t group,
                                                     float *sums) {
     const filigree_nm_packed &a = *p.a;
-    const int64_t slots = slots_of(a, block), streams = streams_of(a);
-    const uint8_t *run = indices_of(a, block, group);
+    const int64_t slots = rows.slots, streams = streams_of(a);
+    const uint8_t *run = rows.run(group);
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
     auto *columns = static_cast<int32_t *>(p.indices);
     for (int64_t i = 0; i * kLanes < slots * streams; ++i)
@@ -99,10 +99,10 @@ __attribute__((noinline)) void add_group_by_gathers(const Panel &p, int64_t bloc
     /* Lane r meets the stream of its row. */
     const __m512i row = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i stream = streams == kLanes ? row : _mm512_srli_epi32(row, 3);
-    const auto *values = values_of<uint16_t>(a, block, group);
+    const __m512i *values = rows.values_of_group(group);
     for (int64_t t = 0; t < p.width; ++t) {
         const uint16_t *x = p.tile + t * p.pitch;
-        __m512 s = block == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums + t * kLanes);
+        __m512 s = rows.fresh ? _mm512_setzero_ps() : _mm512_load_ps(sums + t * kLanes);
         for (int64_t slot = 0; slot < slots; slot += 2) {
             const int32_t *at = columns + slot * streams;
             const __m512i odd =
@@ -110,7 +110,7 @@ __attribute__((noinline)) void add_group_by_gathers(const Panel &p, int64_t bloc
             const __m512i even = _mm512_i32gather_epi32(
                 _mm512_permutexvar_epi32(stream, _mm512_loadu_si512(at + streams)), x, 2);
             const __m512i pair = _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
-            s = dot_pairs(_mm512_load_si512(values + slot * kLanes), pair, s);
+            s = dot_pairs(_mm512_load_si512(values + slot / 2), pair, s);
         }
         _mm512_store_ps(sums + t * kLanes, s);
     }
@@ -119,10 +119,11 @@ __attribute__((noinline)) void add_group_by_gathers(const Panel &p, int64_t bloc
 /* ---- rows that share their positions ---- */
 
 /* compressed[t][slot ^ 1] = the token's element in the slot's column: pairs as words of values meet them. */
-void compress_tokens(const Panel &p, int64_t block, int64_t group, uint16_t *compressed, int64_t pitch) {
+void compress_tokens(const Panel &p, const BlockRows<Bf16> &rows, int64_t group, uint16_t *compressed,
+                     int64_t pitch) {
     const filigree_nm_packed &a = *p.a;
-    const int64_t slots = slots_of(a, block);
-    const uint8_t *run = indices_of(a, block, group);
+    const int64_t slots = rows.slots;
+    const uint8_t *run = rows.run(group / groups_a_run(a));
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
     auto *columns = static_cast<uint16_t *>(p.indices);
     for (int64_t i = 0; i * kLanes < slots; ++i) {
@@ -147,24 +148,22 @@ void compress_tokens(const Panel &p, int64_t block, int64_t group, uint16_t *com
     }
 }
 
-/* sums += of S groups and T tokens, whose words meet the pairs one by one; S groups' values follow each
- * other. */
+/* sums += of S groups that lie `apart` from each other and T tokens, whose words meet the pairs one by one. */
 template <int S, int T>
-FILIGREE_INLINE void add_dense(const uint16_t *values, int64_t pairs, const uint16_t *x, int64_t pitch,
-                               float *sums, int64_t sums_step, bool fresh) {
+FILIGREE_INLINE void add_dense(const __m512i *values, int64_t apart, int64_t pairs, const uint16_t *x,
+                               int64_t pitch, float *sums, int64_t sums_apart, bool fresh) {
     __m512 s[S][T];
 #pragma GCC unroll 4
     for (int g = 0; g < S; ++g)
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t)
-            s[g][t] = fresh ? _mm512_setzero_ps() : _mm512_load_ps(sums + g * sums_step + t * kLanes);
+            s[g][t] = fresh ? _mm512_setzero_ps() : _mm512_load_ps(sums + g * sums_apart + t * kLanes);
     for (int64_t i = 0; i < pairs; ++i) {
         __m512i value[S];
 #pragma GCC unroll 4
         for (int g = 0; g < S; ++g) {
-            const uint16_t *at = values + (g * pairs + i) * 2 * kLanes;
-            prefetch(at, T <= kFewTokens ? kBytesAhead : S * pairs * int64_t{sizeof(__m512i)});
-            value[g] = _mm512_load_si512(at);
+            prefetch_ahead<T>(values + g * apart + i, pairs);
+            value[g] = _mm512_load_si512(values + g * apart + i);
         }
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t) {
@@ -178,37 +177,42 @@ FILIGREE_INLINE void add_dense(const uint16_t *values, int64_t pairs, const uint
 #pragma GCC unroll 4
     for (int g = 0; g < S; ++g)
 #pragma GCC unroll 16
-        for (int t = 0; t < T; ++t) _mm512_store_ps(sums + g * sums_step + t * kLanes, s[g][t]);
+        for (int t = 0; t < T; ++t) _mm512_store_ps(sums + g * sums_apart + t * kLanes, s[g][t]);
 }
 
-template <int S>
-__attribute__((noinline)) void add_dense_groups(const Panel &p, int64_t block, int64_t group,
-                                                const uint16_t *x, int64_t pitch, float *sums) {
-    const int64_t pairs = slots_of(*p.a, block) / 2, step = p.width * kLanes;
-    const auto *values = values_of<uint16_t>(*p.a, block, group);
-    const bool fresh = block == 0;
-    for_tokens(p.width, [&](auto count, int64_t t) __attribute__((always_inline)) {
-        add_dense<S, decltype(count)::value>(values, pairs, x + t * pitch, pitch, sums + t * kLanes, step,
-                                             fresh);
-    });
+/* Groups [group, end) that meet the same tokens. */
+template <int S, int kMostTokens>
+__attribute__((noinline)) void add_dense_groups(const Panel &p, const BlockRows<Bf16> &rows, int64_t group,
+                                                int64_t end, const uint16_t *x, int64_t pitch, float *sums) {
+    const int64_t step = p.width * kLanes, apart = (end - group) / S;
+    for (int64_t i = 0; i < apart; ++i)
+        for_tokens<kMostTokens>(p.width, [&](auto count, int64_t t) __attribute__((always_inline)) {
+            add_dense<S, decltype(count)::value>(rows.values_of_group(group + i), apart * rows.vectors,
+                                                 rows.vectors, x + t * pitch, pitch,
+                                                 sums + i * step + t * kLanes, apart * step, rows.fresh);
+        });
+    if constexpr (S > 1)
+        if (group + apart * S < end)
+            add_dense_groups<1, kMostTokens>(p, rows, group + apart * S, end, x, pitch, sums + apart * S * step);
 }
 
 /* Groups [pass, end) of a pass. */
 void add_shared_groups(const Panel &p, int64_t block, int64_t pass, int64_t end) {
     const filigree_nm_packed &a = *p.a;
+    const BlockRows<Bf16> rows(a, block);
     const bool dense = a.index_bits == 0;
     const int64_t per_run = groups_a_run(a), pitch = dense ? p.pitch : slots_of(a, 0) + Bf16::kWindow;
     const auto *x = dense ? p.tile : static_cast<const uint16_t *>(p.work);
-    const int64_t step = p.width * kLanes;
     for (int64_t group = pass; group < end;) {
         const int64_t run_end = dense ? end : smaller(end, (group / per_run + 1) * per_run);
-        if (!dense) compress_tokens(p, block, group, static_cast<uint16_t *>(p.work), pitch);
-        for (; group + 2 <= run_end; group += 2)
-            add_dense_groups<2>(p, block, group, x, pitch, p.sums + (group - pass) * step);
-        if (group < run_end) {
-            add_dense_groups<1>(p, block, group, x, pitch, p.sums + (group - pass) * step);
-            ++group;
+        if (!dense) compress_tokens(p, rows, group, static_cast<uint16_t *>(p.work), pitch);
+        float *sums = p.sums + (group - pass) * p.width * kLanes;
+        if (streams_for(p.width) == 4) {
+            add_dense_groups<4, 4>(p, rows, group, run_end, x, pitch, sums);
+        } else {
+            add_dense_groups<2, 12>(p, rows, group, run_end, x, pitch, sums);
         }
+        group = run_end;
     }
 }
 
@@ -231,8 +235,9 @@ void nm_packed_bf16_avx512(const Nm16Call &call) {
             multiply_windows(p, begin, end);
         } else {
             multiply_rows(p, begin, end, [&](int64_t block, int64_t pass, int64_t pass_end) {
+                const BlockRows<Bf16> rows(a, block);
                 for (int64_t group = pass; group < pass_end; ++group)
-                    add_group_by_gathers(p, block, group, p.sums + (group - pass) * p.width * kLanes);
+                    add_group_by_gathers(p, rows, group, p.sums + (group - pass) * p.width * kLanes);
             });
         }
         item += chunk_end - chunk;

@@ -290,22 +290,20 @@ FILIGREE_INLINE __m512 pick_shared(const float *b, const int32_t *offsets, int64
     return _mm512_mask_broadcastss_ps(_mm512_set1_ps(b[offsets[0]]), 0xff00, _mm_set_ss(b[offsets[1]]));
 }
 
-__attribute__((noinline)) void add_group_of_one(const Panel &p, int64_t block, int64_t group, float *sums) {
+__attribute__((noinline)) void add_group_of_one(const Panel &p, const BlockRows<F32> &rows, int64_t block,
+                                                int64_t group, float *sums) {
     const filigree_nm_packed &a = *p.a;
-    const int64_t slots = slots_of(a, block);
-    const float *values = values_of<float>(a, block, group);
+    const __m512i *values = rows.values_of_group(group);
     const int32_t *first_columns = table<int32_t>(&a, a.first_columns);
-    const uint8_t *run = indices_of(a, block, group);
+    const uint8_t *run = rows.run(group / groups_a_run(a));
     const bool shared = p.streams < kLanes;
     if (shared) unpack_offsets(p, block, group, 1);
-    __m512 s = block == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums);
-    for (int64_t slot = 0; slot < slots; ++slot) {
-        const float *at = values + slot * kLanes;
-        prefetch(at, kBytesAhead);
+    __m512 s = rows.fresh ? _mm512_setzero_ps() : _mm512_load_ps(sums);
+    for (int64_t slot = 0; slot < rows.slots; ++slot) {
         const __m512 b =
             shared ? pick_shared(p.tile, p.offsets + slot * p.streams, p.streams)
                    : pick(p.tile + first_columns[slot * kLanes], a.m, unpack_16(run, slot, a.index_bits));
-        s = _mm512_fmadd_ps(_mm512_load_ps(at), b, s);
+        s = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_load_si512(values + slot)), b, s);
     }
     _mm512_store_ps(sums, s);
 }
@@ -323,8 +321,9 @@ void multiply_one(const Panel &p, int64_t begin, int64_t end) {
                                        : p.call->b[p.first * p.call->b_stride + first_row + r];
             /* A permutation loads up to 32 floats from a group's start. */
             std::memset(p.tile + depth, 0, (a.block_depth - depth + 32) * sizeof(float));
+            const BlockRows<F32> rows(a, block);
             for (int64_t group = pass; group < pass_end; ++group)
-                add_group_of_one(p, block, group, p.sums + (group - pass) * kLanes);
+                add_group_of_one(p, rows, block, group, p.sums + (group - pass) * kLanes);
         }
         const int64_t row = pass * kLanes, count = smaller(pass_end * kLanes, a.rows) - row;
         if (a.block_count == 0) std::memset(p.sums, 0, (pass_end - pass) * kLanes * sizeof(float));
