@@ -19,8 +19,6 @@ import java.util.Optional;
 record SpmmFileCase(Path file, int n, List<String> others) implements FloorCase {
 
     static final long SEED = 1;
-    /** The time in which ours is packed. */
-    static final String PACKING = "packing";
 
     @Override
     public String label() {
@@ -51,10 +49,7 @@ record SpmmFileCase(Path file, int n, List<String> others) implements FloorCase 
             switch (result) {
                 case ContenderResult.Figures f when others.contains(f.name()) ->
                     millis.put(f.name(), f.timing().medianMillis());
-                case ContenderResult.Figures f -> {
-                    millis.put(Times.OURS, f.timing().medianMillis());
-                    millis.put(PACKING, f.packMillis());
-                }
+                case ContenderResult.Figures f -> millis.put(Times.OURS, f.timing().medianMillis());
                 case ContenderResult.Failure f -> error = error.or(() -> Optional.of(f.name() + ": " + f.error()));
             }
         }

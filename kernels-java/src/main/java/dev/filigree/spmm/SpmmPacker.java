@@ -47,6 +47,8 @@ final class SpmmPacker {
     private static final int NARROW = SpmmFormat.LANES;
     /** Entries a nonzero, padding included, that rows in turns may take: chains side by side win more. */
     private static final double MAX_PADDING = 1.5;
+    /** The table of starts is made in an array. */
+    private static final long MAX_STARTS = Integer.MAX_VALUE - 8L;
     /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
     /** Accumulators of a pass: 64 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
@@ -57,9 +59,8 @@ final class SpmmPacker {
     private final Layout layout;
     private final int typicalN;
     private final int givenDepth;
-    private final MemorySegment offsets;
-    private final MemorySegment columns;
-    private final MemorySegment values;
+    /** First nonzero of each row, and where the last one ends. */
+    private final long[] offsets;
     private final boolean narrow;
     private final boolean forDevice;
     private final long segmentLimit;
@@ -79,10 +80,8 @@ final class SpmmPacker {
     private int[] chunks;
     /** The virtual row that is each member of each group; past the last there are numbers without a row. */
     private int[] places;
-    private long entryCount;
-    private long startsAt;
-    private long columnsAt;
-    private long valuesAt;
+    /** Null when the matrix has no columns. */
+    private EntryPacker entries;
 
     private SpmmPacker(CsrMatrix a, Layout layout, int typicalN, int givenDepth) {
         this(a, layout, typicalN, givenDepth, false);
@@ -94,9 +93,7 @@ final class SpmmPacker {
         this.layout = layout;
         this.typicalN = typicalN;
         this.givenDepth = givenDepth;
-        offsets = a.rowOffsets();
-        columns = a.columns();
-        values = a.values();
+        offsets = a.rowOffsets().toArray(ValueLayout.JAVA_LONG);
         narrow = !forDevice && typicalN <= NARROW;
         // A group of rows is a work item at the least.
         long shares = forDevice ? DEVICE_SHARES : narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
@@ -188,11 +185,7 @@ final class SpmmPacker {
     }
 
     private long rowLength(int row) {
-        return offset(row + 1L) - offset(row);
-    }
-
-    private long offset(long row) {
-        return offsets.getAtIndex(ValueLayout.JAVA_LONG, row);
+        return offsets[row + 1] - offsets[row];
     }
 
     private long segments(int row) {
@@ -216,7 +209,7 @@ final class SpmmPacker {
             long segments = segments(row);
             splitCount += segments > 1 ? 1 : 0;
             for (long segment = 0; segment < segments; segment++) {
-                begins[v] = offset(row) + rowLength(row) * segment / segments;
+                begins[v] = offsets[row] + rowLength(row) * segment / segments;
                 targets[v++] = segments > 1 ? ~partialCount++ : row;
             }
         }
@@ -253,28 +246,33 @@ final class SpmmPacker {
             tiling = reuse >= MIN_TILED_REUSE && k <= MAX_TILE_ROWS
                 ? SpmmFormat.TILE_OR_IN_PLACE : SpmmFormat.NO_TILE;
         }
+        blocks = Math.min(blocks, Math.max(1, MAX_STARTS / (virtualRows + 1L)));
         blockDepth = Math.ceilDiv(k, blocks);
         blockCount = Math.ceilDiv(k, blockDepth);
     }
 
     /** Whether rows are interleaved, and in what order; the passes and work items that this must not cross. */
     private void chooseOrder() {
-        entryCount = a.nnz();
         if (narrow && blockCount > 0 && tiling != SpmmFormat.NO_TILE
                 && blockDepth <= SpmmFormat.MAX_INTERLEAVED_DEPTH) {
             group = SpmmFormat.INTERLEAVED;
             chooseWorkItems();
             sortRows();
-            entryCount = countEntries();
-            if (entryCount <= MAX_PADDING * a.nnz()) {
+            entries = layOut();
+            if (entries.count() <= MAX_PADDING * a.nnz()) {
                 // The padding reads a row of zeros, which only a tile has.
                 tiling = SpmmFormat.TILE;
                 return;
             }
             group = 1;
-            entryCount = a.nnz();
+            places = null;
         }
         chooseWorkItems();
+        entries = blockCount == 0 ? null : layOut();
+    }
+
+    private EntryPacker layOut() {
+        return new EntryPacker(a, begins, group, places, chunks, blockDepth, blockCount);
     }
 
     private void chooseWorkItems() {
@@ -320,10 +318,11 @@ final class SpmmPacker {
         long chunksAt = cursor.table(chunks.length, Long.BYTES);
         long targetsAt = cursor.table(virtualRows, Integer.BYTES);
         long splitsAt = cursor.table(2L * splitCount + 2, Integer.BYTES);
-        startsAt = cursor.table(blockCount * (groups() + 1), Long.BYTES);
+        long startsAt = cursor.table(blockCount * (groups() + 1), Long.BYTES);
         long placesAt = group == 1 ? 0 : cursor.table(places.length, Integer.BYTES);
-        columnsAt = cursor.table(entryCount, group == 1 ? Integer.BYTES : Short.BYTES);
-        valuesAt = cursor.table(entryCount, Float.BYTES);
+        long entryCount = entries == null ? 0 : entries.count();
+        long columnsAt = cursor.table(entryCount, group == 1 ? Integer.BYTES : Short.BYTES);
+        long valuesAt = cursor.table(entryCount, Float.BYTES);
         long orderAt = forDevice ? cursor.table(virtualRows, Integer.BYTES) : 0;
         long bytes = cursor.position + SpmmFormat.TAIL;
 
@@ -373,8 +372,10 @@ final class SpmmPacker {
         if (forDevice) {
             writeOrder(packed, orderAt);
         }
-        if (blockCount > 0) {
-            writeEntries(packed);
+        if (entries != null) {
+            long[] starts = entries.starts();
+            MemorySegment.copy(starts, 0, packed, ValueLayout.JAVA_LONG, startsAt, starts.length);
+            entries.write(packed, columnsAt, valuesAt);
         }
         return packed;
     }
@@ -411,7 +412,7 @@ final class SpmmPacker {
     private void writeSplits(MemorySegment packed, long splitsAt) {
         int slot = 0;
         long at = splitsAt;
-        for (int row = 0; row < a.rows(); row++) {
+        for (int row = 0; slot < partialCount; row++) {
             long segments = segments(row);
             if (segments > 1) {
                 packed.set(ValueLayout.JAVA_INT, at, row);
@@ -441,133 +442,6 @@ final class SpmmPacker {
 
     private int groups() {
         return Math.ceilDiv(virtualRows, group);
-    }
-
-    /** Entries, padding included, when rows come in groups. */
-    private long countEntries() {
-        Group members = new Group();
-        long count = 0;
-        for (int g = 0; g < groups(); g++) {
-            members.visit(g);
-            for (int block = 0; block < blockCount; block++) {
-                count += (long) group * members.longest(block);
-            }
-        }
-        return count;
-    }
-
-    /** Two visits of every group: the lengths of its blocks make the table of starts, which say where entries go. */
-    private void writeEntries(MemorySegment packed) {
-        long stride = groups() + 1L;
-        Group members = new Group();
-        for (int g = 0; g < groups(); g++) {
-            members.visit(g);
-            for (int block = 0; block < blockCount; block++) {
-                set(packed, startsAt + Long.BYTES * (block * stride + g), (long) group * members.longest(block));
-            }
-        }
-        long sum = 0;
-        for (long at = startsAt; at < startsAt + Long.BYTES * blockCount * stride; at += Long.BYTES) {
-            long count = packed.get(ValueLayout.JAVA_LONG, at);
-            set(packed, at, sum);
-            sum += count;
-        }
-        for (int g = 0; g < groups(); g++) {
-            members.visit(g);
-            for (int block = 0; block < blockCount; block++) {
-                members.write(packed, block,
-                    packed.get(ValueLayout.JAVA_LONG, startsAt + Long.BYTES * (block * stride + g)));
-            }
-        }
-    }
-
-    /**
-     * The members of a group, and how their nonzeros fall into blocks; those beyond the last row are empty. Entries pass
-     * through arrays: an access to a segment costs several times as much.
-     */
-    private final class Group {
-        private final int[][] memberColumns = new int[group][0];
-        private final float[][] memberValues = new float[group][0];
-        private final int[][] counts = new int[group][(int) blockCount];
-        /** Of each member, the first nonzero that is not written yet. */
-        private final int[] next = new int[group];
-        private int[] blockColumns = new int[0];
-        private short[] narrowColumns = new short[0];
-        private float[] blockValues = new float[0];
-
-        void visit(int g) {
-            for (int member = 0; member < group; member++) {
-                Arrays.fill(counts[member], 0);
-                next[member] = 0;
-                int v = group == 1 ? g : places[g * group + member];
-                if (v >= virtualRows) {
-                    continue;
-                }
-                int length = (int) length(v);
-                if (memberColumns[member].length < length) {
-                    memberColumns[member] = new int[length + length / 2];
-                    memberValues[member] = new float[length + length / 2];
-                }
-                int[] own = memberColumns[member];
-                MemorySegment.copy(columns, ValueLayout.JAVA_INT, Integer.BYTES * begins[v], own, 0, length);
-                MemorySegment.copy(values, ValueLayout.JAVA_FLOAT, Float.BYTES * begins[v], memberValues[member], 0,
-                    length);
-                if (blockCount == 1) {
-                    counts[member][0] = length;
-                    continue;
-                }
-                int depth = (int) blockDepth;
-                for (int i = 0; i < length; i++) {
-                    counts[member][own[i] / depth]++;
-                }
-            }
-        }
-
-        int longest(int block) {
-            int longest = 0;
-            for (int[] row : counts) {
-                longest = Math.max(longest, row[block]);
-            }
-            return longest;
-        }
-
-        /** Writes the entries of a block, which is the one after that of the last call, from entry {@code at} on. */
-        void write(MemorySegment packed, int block, long at) {
-            int size = group * longest(block);
-            if (blockColumns.length < size) {
-                blockColumns = new int[size + size / 2];
-                blockValues = new float[blockColumns.length];
-                narrowColumns = new short[group == 1 ? 0 : blockColumns.length];
-            }
-            int first = (int) (block * blockDepth);
-            for (int member = 0; member < group; member++) {
-                int[] own = memberColumns[member];
-                float[] ownValues = memberValues[member];
-                int p = next[member];
-                int end = p + counts[member][block];
-                int to = member;
-                for (; p < end; p++, to += group) {
-                    blockColumns[to] = own[p] - first;
-                    blockValues[to] = ownValues[p];
-                }
-                for (; to < size; to += group) {
-                    blockColumns[to] = (int) blockDepth;
-                    blockValues[to] = 0f;
-                }
-                next[member] = end;
-            }
-            MemorySegment.copy(blockValues, 0, packed, ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * at, size);
-            if (group == 1) {
-                long to = columnsAt + Integer.BYTES * at;
-                MemorySegment.copy(blockColumns, 0, packed, ValueLayout.JAVA_INT, to, size);
-                return;
-            }
-            for (int i = 0; i < size; i++) {
-                narrowColumns[i] = (short) blockColumns[i];
-            }
-            long to = columnsAt + Short.BYTES * at;
-            MemorySegment.copy(narrowColumns, 0, packed, ValueLayout.JAVA_SHORT, to, size);
-        }
     }
 
     /** Places tables one after the other, each at the format's alignment. */

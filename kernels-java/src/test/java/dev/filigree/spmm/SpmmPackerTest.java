@@ -45,6 +45,20 @@ class SpmmPackerTest {
         }
     }
 
+    @Test
+    void manyNonzerosAreTakenInPieces() {
+        // Some tens of thousands, in blocks for a wide product; the packer takes a few thousand at a time.
+        CsrMatrix a = SpmmCase.uniform(1, 300, 600, 0.25);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment wide = PlanAccess.pack(a, Layout.FEATURE_MAJOR, WIDE, arena);
+            assertThat(field(wide, SpmmFormat.BLOCK_COUNT)).isGreaterThan(1);
+            unpack(a, wide);
+            MemorySegment narrow = PlanAccess.pack(a, Layout.FEATURE_MAJOR, NARROW, arena);
+            assertThat(field(narrow, SpmmFormat.GROUP)).isGreaterThan(1);
+            unpack(a, narrow);
+        }
+    }
+
     private static void unpack(CsrMatrix a, MemorySegment packed) {
         assertThat(field(packed, SpmmFormat.MAGIC)).isEqualTo(SpmmFormat.MAGIC_VALUE);
         assertThat(field(packed, SpmmFormat.BYTES)).isEqualTo(packed.byteSize());
