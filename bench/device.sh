@@ -90,7 +90,7 @@ build() {
         program=$(basename "$program" .cpp)
         local extra=()
         [[ $program == device_bench ]] && extra=("$out/peers.cpp.o")
-        "$nvcc" "${objects[@]/%/.o}" "$out/$program.cpp.o" "${extra[@]}" -ldl -o "$out/$program"
+        "$nvcc" "${objects[@]/%/.o}" "$out/$program.cpp.o" "${extra[@]}" -ldl -lpthread -o "$out/$program"
     done
 }
 

@@ -2,7 +2,7 @@
  * Times SpMM on this machine's CUDA device beside cuBLASLt and cuSPARSE, without a JVM: bench/device.sh builds and runs
  * it.
  *
- *   device_bench <json file> [file.smtx...]
+ *   device_bench <json file> [--case TEXT] [file.smtx...]      of the cases, those whose names contain TEXT
  *   device_bench --check                       exit 3, with the reason, where there is no device
  *
  * Contenders of a case take turns, round by round. In a round each runs once on every one of its operand sets, which
@@ -22,6 +22,9 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <future>
+#include <map>
+#include <optional>
 #include <sstream>
 
 using namespace filigree_bench;
@@ -145,10 +148,13 @@ std::vector<Result> race(std::vector<Contender> &contenders, int64_t sets, cudaS
 
 class Output {
 public:
-    explicit Output(const char *file) : json_(std::fopen(file, "w")) {
+    Output(const char *file, std::string part) : json_(std::fopen(file, "w")), part_(std::move(part)) {
         if (json_ == nullptr) fail("%s cannot be written", file);
     }
     ~Output() { std::fclose(json_); }
+
+    /* Whether a case of this name is asked for. */
+    bool wants(const std::string &what) const { return what.find(part_) != std::string::npos; }
 
     /* flops and bytes are those of one run's useful work. */
     void print(const std::string &what, const std::string &json_case, const std::vector<Result> &results, double flops,
@@ -193,6 +199,7 @@ private:
     }
 
     std::FILE *json_;
+    std::string part_;
     double worst_ = 0;
 };
 
@@ -218,7 +225,7 @@ int64_t sets_of(int64_t bytes) { return std::clamp<int64_t>(kSetBytes / std::max
 struct Weights {
     Sparse m;
     std::vector<uint16_t> dense;
-    PackedBitmap packed[2]; /* by their form */
+    PackedBitmap packed;
 
     Weights(int64_t rows, int64_t cols, double sparsity) {
         Random random(static_cast<uint64_t>(1000 * sparsity));
@@ -229,12 +236,11 @@ struct Weights {
             m.values[i] = to_bf16(static_cast<float>(2 * random.uniform() - 1));
             dense[i] = m.stored[i] ? m.values[i] : uint16_t{0};
         }
-        for (const int64_t form : {FILIGREE_CUDA_BITMAP_ELEMENTS, FILIGREE_CUDA_BITMAP_PAIRS})
-            packed[form] = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {}, form);
+        packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {});
     }
 };
 
-void bench_bf16(const Weights &weights, double sparsity, int64_t n, Output &output, double copy_gbps, cudaStream_t stream) {
+void bench_bf16(const std::string &what, const Weights &weights, double sparsity, int64_t n, Output &output, double copy_gbps, cudaStream_t stream) {
     const int64_t rows = weights.m.rows, cols = weights.m.cols;
     Random random(static_cast<uint64_t>(n));
     std::vector<uint16_t> x(static_cast<size_t>(n * cols));
@@ -242,14 +248,12 @@ void bench_bf16(const Weights &weights, double sparsity, int64_t n, Output &outp
     const auto &dense = weights.dense;
 
     /* Each contender rotates its own matrix; operands are as many as the one with the smallest needs. */
-    int64_t sets[3] = {sets_of(weights.packed[0].header.bytes), sets_of(weights.packed[1].header.bytes),
-                       sets_of(2 * rows * cols)};
-    const int64_t most = *std::max_element(sets, sets + 3);
-    Sets elements(weights.packed[0].header.bytes, sets[0]), pairs(weights.packed[1].header.bytes, sets[1]);
-    Sets w(2 * rows * cols, sets[2]), b(2 * n * cols, most), c(2 * n * rows, most);
-    elements.fill(weights.packed[0].bytes.data(), weights.packed[0].bytes.size(), sets[0]);
-    pairs.fill(weights.packed[1].bytes.data(), weights.packed[1].bytes.size(), sets[1]);
-    w.fill(dense.data(), 2 * dense.size(), sets[2]);
+    const filigree_cuda_bitmap_packed &header = weights.packed.header;
+    const int64_t sparse_sets = sets_of(header.bytes), dense_sets = sets_of(2 * rows * cols);
+    const int64_t most = std::max(sparse_sets, dense_sets);
+    Sets a(header.bytes, sparse_sets), w(2 * rows * cols, dense_sets), b(2 * n * cols, most), c(2 * n * rows, most);
+    a.fill(weights.packed.bytes.data(), weights.packed.bytes.size(), sparse_sets);
+    w.fill(dense.data(), 2 * dense.size(), dense_sets);
     b.fill(x.data(), 2 * x.size(), most);
 
     const auto error = [&] {
@@ -265,41 +269,61 @@ void bench_bf16(const Weights &weights, double sparsity, int64_t n, Output &outp
         }
         return errors.relative();
     };
-    const auto ours = [&](int form, const char *name, const Sets &a) {
-        return Contender{name, form == FILIGREE_CUDA_BITMAP_PAIRS ? "spmm_bitmap_bf16_cuda, pairs" : "spmm_bitmap_bf16_cuda, elements",
-                         [&, form](int64_t set) {
-                             return filigree_cuda_spmm_bitmap_bf16(&weights.packed[form].header, a.at<void>(set % sets[form]),
-                                                                   b.at<uint16_t>(set), cols, c.at<uint16_t>(set), rows, n, 1,
-                                                                   0, stream) == FILIGREE_CUDA_OK;
-                         },
-                         error, ""};
-    };
     std::string reason;
     const std::unique_ptr<Peer> peer =
         open_cublas_dense(rows, cols, n, w.at<void>(0), b.at<void>(0), c.at<void>(0), stream, &reason);
     std::vector<Contender> contenders{
-        ours(FILIGREE_CUDA_BITMAP_ELEMENTS, "filigree/cuda", elements),
-        ours(FILIGREE_CUDA_BITMAP_PAIRS, "filigree/cuda", pairs),
+        {"filigree/cuda", "spmm_bitmap_bf16_cuda",
+         [&](int64_t set) {
+             return filigree_cuda_spmm_bitmap_bf16(&header, a.at<void>(set % sparse_sets), b.at<uint16_t>(set), cols,
+                                                   c.at<uint16_t>(set), rows, n, 1, 0, stream) == FILIGREE_CUDA_OK;
+         },
+         error, ""},
         {"cublas-dense", peer ? peer->description() : "",
-         [&](int64_t set) { return peer->run(w.at<void>(set % sets[2]), b.at<void>(set), c.at<void>(set), stream); }, error,
+         [&](int64_t set) { return peer->run(w.at<void>(set % dense_sets), b.at<void>(set), c.at<void>(set), stream); }, error,
          peer ? "" : reason}};
     const std::vector<Result> results = race(contenders, most, stream);
-    const int64_t least = std::min(weights.packed[0].header.bytes, weights.packed[1].header.bytes);
-    char what[96], json[256];
-    std::snprintf(what, sizeof what, "bf16 %lld x %lld, %.0f %%, n %lld", (long long)rows, (long long)cols, 100 * sparsity,
-                  (long long)n);
+    char json[256];
     std::snprintf(json, sizeof json,
                   "{\"dtype\": \"bf16\", \"rows\": %lld, \"cols\": %lld, \"sparsity\": %.4f, \"nnz\": %lld, \"n\": %lld, "
                   "\"layout\": \"token-major\", \"packed_bytes\": %lld}",
-                  (long long)rows, (long long)cols, sparsity, (long long)weights.packed[0].header.nnz, (long long)n,
-                  (long long)least);
-    output.print(what, json, results, 2.0 * static_cast<double>(weights.packed[0].header.nnz * n),
-                 static_cast<double>(least + 2 * n * (rows + cols)), copy_gbps);
+                  (long long)rows, (long long)cols, sparsity, (long long)header.nnz, (long long)n,
+                  (long long)header.bytes);
+    output.print(what, json, results, 2.0 * static_cast<double>(header.nnz * n),
+                 static_cast<double>(header.bytes + 2 * n * (rows + cols)), copy_gbps);
+}
+
+void bench_weights(int64_t rows, int64_t cols, Output &output, double copy_gbps, cudaStream_t stream) {
+    struct Case {
+        double sparsity;
+        int64_t n;
+        std::string what;
+    };
+    std::vector<Case> cases;
+    std::map<double, std::future<Weights>> weights; /* packed side by side: that takes longer than all else here */
+    for (const double sparsity : {0.5, 0.7, 0.8, 0.9}) {
+        for (const int64_t n : {1, 8, 16, 64}) {
+            char what[96];
+            std::snprintf(what, sizeof what, "bf16 %lld x %lld, %.0f %%, n %lld", (long long)rows, (long long)cols,
+                          100 * sparsity, (long long)n);
+            if (!output.wants(what)) continue;
+            cases.push_back({sparsity, n, what});
+            if (weights.count(sparsity) == 0)
+                weights[sparsity] = std::async(std::launch::async, [=] { return Weights(rows, cols, sparsity); });
+        }
+    }
+    std::optional<Weights> packed;
+    for (const Case &c : cases) {
+        if (weights[c.sparsity].valid()) packed.emplace(weights[c.sparsity].get());
+        bench_bf16(c.what, *packed, c.sparsity, c.n, output, copy_gbps, stream);
+    }
 }
 
 /* ---- f32, feature-major ----------------------------------------------------------------------------------- */
 
 void bench_f32(const std::string &name, const Csr &m, int64_t n, Output &output, double copy_gbps, cudaStream_t stream) {
+    const std::string what = "f32 " + name + ", n " + std::to_string(n);
+    if (!output.wants(what)) return;
     Random random(static_cast<uint64_t>(m.nnz() + n));
     PackOptions options;
     options.ordered = true;
@@ -350,8 +374,7 @@ void bench_f32(const std::string &name, const Csr &m, int64_t n, Output &output,
          [&](int64_t set) { return peer->run(nullptr, b.at<void>(set), c.at<void>(set), stream); }, error,
          peer ? "" : reason}};
     const std::vector<Result> results = race(contenders, sets, stream);
-    char what[160], json[400];
-    std::snprintf(what, sizeof what, "f32 %s, n %lld", name.c_str(), (long long)n);
+    char json[400];
     std::snprintf(json, sizeof json,
                   "{\"dtype\": \"f32\", \"matrix\": \"%s\", \"rows\": %lld, \"cols\": %lld, \"sparsity\": %.4f, \"nnz\": "
                   "%lld, \"n\": %lld, \"layout\": \"feature-major\", \"packed_bytes\": %lld}",
@@ -430,7 +453,7 @@ void submission(cudaStream_t stream, double *submitted, double *done) {
     Sparse m;
     m.rows = 16, m.cols = 64;
     for (int i = 0; i < 16 * 64; ++i) m.values.push_back(to_bf16(random.value())), m.stored.push_back(i % 3 == 0);
-    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {}, FILIGREE_CUDA_BITMAP_PAIRS);
+    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, FILIGREE_ACTIVATION_NONE, {});
     Sets a(packed.header.bytes, 1), x(2 * 64, 1), y(2 * 16, 1);
     a.fill(packed.bytes.data(), packed.bytes.size(), 1);
     std::vector<double> first, second;
@@ -451,7 +474,7 @@ void submission(cudaStream_t stream, double *submitted, double *done) {
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc < 2) fail("usage: device_bench <json file> [file.smtx...]");
+    if (argc < 2) fail("usage: device_bench <json file> [--case TEXT] [file.smtx...]");
     int32_t count = 0;
     const int32_t status = filigree_cuda_device_count(&count);
     if (status != FILIGREE_CUDA_OK) {
@@ -460,13 +483,18 @@ int main(int argc, char **argv) {
     }
     if (std::strcmp(argv[1], "--check") == 0) return 0;
     std::vector<std::pair<std::string, Csr>> files;
+    std::string part;
     for (int i = 2; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--case") == 0 && i + 1 < argc) {
+            part = argv[++i];
+            continue;
+        }
         Csr m;
         if (!read_smtx(argv[i], &m)) fail("%s is no .smtx file", argv[i]);
         const std::string path = argv[i];
         files.emplace_back(path.substr(path.rfind('/') + 1), std::move(m));
     }
-    Output output(argv[1]);
+    Output output(argv[1], part);
     filigree_cuda_device device{};
     CHECK(filigree_cuda_get_device(0, &device) == FILIGREE_CUDA_OK);
     int32_t runtime = 0, driver = 0;
@@ -490,10 +518,7 @@ int main(int argc, char **argv) {
                   device.name, device.capability, runtime, driver, copy_gbps, tflops, submitted, done);
     output.line(line);
 
-    for (const double sparsity : {0.5, 0.7, 0.8, 0.9}) {
-        const Weights weights(14336, 4096, sparsity);
-        for (const int64_t n : {1, 8, 16, 64}) bench_bf16(weights, sparsity, n, output, copy_gbps, stream);
-    }
+    bench_weights(14336, 4096, output, copy_gbps, stream);
     const int64_t shapes[][2] = {{512, 512}, {2048, 512}, {512, 2048}, {4096, 4096}};
     for (const auto &shape : shapes) {
         for (const double sparsity : {0.7, 0.9, 0.98}) {

@@ -82,28 +82,22 @@ FILIGREE_CUDA_API int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed 
                                                      int64_t b_stride, float *c, int64_t c_stride, int64_t n,
                                                      float alpha, float beta, void *stream);
 
-/* What a tile stores. */
-enum { FILIGREE_CUDA_BITMAP_ELEMENTS = 0, FILIGREE_CUDA_BITMAP_PAIRS = 1 };
-
 /*
  * The header of a packed sparse matrix A (rows x cols, bf16) for products with few columns; offsets are bytes from the
  * header's own address, and every table starts at a multiple of 64.
  *
  * Tiles. A is cut into strips of 16 rows and each of these into tile_count tiles of 64 columns, padded with zeros that
  * are not stored. Tile t of strip s begins 16 * tile_starts[s * tile_count + t] bytes after `tiles`; the next begins
- * where it ends. A tile is masks, then what is stored, then zeros up to a multiple of 16 bytes. It is what the lanes of a
- * warp hold of operand A in four mma.m16n8k16; the multiplications take columns in an order in which a lane needs 16 that
- * follow each other.
+ * where it ends. A tile is what the lanes of a warp hold of operand A in four mma.m16n8k16; the multiplications take
+ * columns in an order in which a lane needs two runs of 8 that follow each other:
  *
- * FILIGREE_CUDA_BITMAP_ELEMENTS: 32 words of masks, then the nonzeros in bf16. A tile has 16 squares of 8 x 8, number
- * 4 * j + r being what register r of operand A holds in the j-th multiplication. Bit 8 * i + 2 * q + e of square (j, r)
- * stands for row 8 * (r % 2) + i and column 16 * q + 4 * j + 2 * (r / 2) + e of the tile. The low word of the square is
- * word 8 * j + r of the masks, the high word 8 * j + 4 + r. The nonzeros lie square by square, bit by bit.
- *
- * FILIGREE_CUDA_BITMAP_PAIRS, for matrices so sparse that unpacking would take longer than reading: 32 masks of 16 bits,
- * one a lane, then pairs of elements of which at least one is stored. Bit 4 * j + r of lane 4 * i + q stands for row
- * 8 * (r % 2) + i and the two columns from 16 * q + 4 * j + 2 * (r / 2) on. A pair is two bf16, in the order of their
- * columns; 0x8000 stands for one that is not stored, and a stored zero is 0. The pairs lie lane by lane, bit by bit.
+ *   uint16 masks[32]    one a lane. Bit 4 * j + r of lane 4 * i + q is set where register r of the j-th multiplication has
+ *                       an element that is stored. The register stands for row 8 * (r % 2) + i and two columns, from
+ *                       32 * (j / 2) + 8 * q + 4 * (j % 2) + 2 * (r / 2) on.
+ *   uint16 begins[8]    how many pairs there are before those of lane 4 * i
+ *   uint16 pairs[][2]   for each bit that is set, lane by lane, bit by bit, the two elements in bf16 in the order of their
+ *                       columns; 0x8000 stands for one that is not stored, and a stored zero is 0
+ *   zeros up to a multiple of 16 bytes
  */
 typedef struct filigree_cuda_bitmap_packed {
     int64_t magic; /* FILIGREE_CUDA_BITMAP_MAGIC */
@@ -118,7 +112,7 @@ typedef struct filigree_cuda_bitmap_packed {
     int64_t bias;        /* float[rows], or offset 0: none */
     int64_t tile_starts; /* uint32[strip_count * tile_count + 1] */
     int64_t tiles;
-    int64_t form;        /* FILIGREE_CUDA_BITMAP_ELEMENTS or FILIGREE_CUDA_BITMAP_PAIRS */
+    int64_t tile_bytes;  /* what the largest tile takes */
 } filigree_cuda_bitmap_packed;
 
 #define FILIGREE_CUDA_BITMAP_MAGIC 0x3170616d62676c66LL /* "flgbmap1" in little-endian memory */

@@ -1,9 +1,14 @@
 /* Devices and drivers, as the CUDA runtime finds them. It opens the driver itself, at the first call. */
-#include "cuda/common/status.h"
+#include "cuda/common/launch.h"
 
 #include <cstring>
 
 using namespace filigree::cuda;
+
+int filigree::cuda::device_attribute(cudaDeviceAttr attribute) {
+    int device = 0, value = 0;
+    return cudaGetDevice(&device) == cudaSuccess && cudaDeviceGetAttribute(&value, attribute, device) == cudaSuccess ? value : 0;
+}
 
 int32_t filigree_cuda_abi_version(void) { return FILIGREE_CUDA_ABI_VERSION; }
 

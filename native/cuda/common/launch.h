@@ -19,20 +19,35 @@ inline bool is_aligned(const void *pointer, uintptr_t bytes) {
     return reinterpret_cast<uintptr_t>(pointer) % bytes == 0;
 }
 
+/* What launchers ask of the current device; 0 where it does not tell. */
+int device_attribute(cudaDeviceAttr attribute);
+
+/*
+ * When a kernel may start: after what is before it in its stream; or when a kernel before it leaves room, for kernels
+ * that call wait_for_kernel_before(): what they read of their plan, and the launch itself, then cost no time between two
+ * of them. Devices before 9.0 know the first only.
+ */
+enum class Start { kInOrder, kEarly };
+
 /* Submits kernel(task), `threads` to a block, each with `shared` bytes. */
 template <class Task>
 cudaError_t launch(void (*kernel)(Task), const Task &task, dim3 grid, unsigned threads, size_t shared,
-                   cudaStream_t stream) {
+                   cudaStream_t stream, Start start = Start::kInOrder) {
     if (shared > (48 << 10)) {
         const cudaError_t error = cudaFuncSetAttribute(
             reinterpret_cast<const void *>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
         if (error != cudaSuccess) return error;
     }
+    cudaLaunchAttribute early{};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config{};
     config.gridDim = grid;
     config.blockDim = dim3(threads);
     config.dynamicSmemBytes = shared;
     config.stream = stream;
+    config.attrs = &early;
+    config.numAttrs = start == Start::kEarly && device_attribute(cudaDevAttrComputeCapabilityMajor) >= 9 ? 1 : 0;
     return cudaLaunchKernelEx(&config, kernel, task);
 }
 

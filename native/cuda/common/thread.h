@@ -28,14 +28,17 @@ template <int kFloats> struct Vector {
     float x[kFloats];
 };
 
-/* From memory that nobody writes meanwhile; four floats are 16-byte aligned. */
+/*
+ * Four floats are 16-byte aligned. Not by __ldg, which is for what nobody has written since the kernel began: it may have
+ * begun before the kernel that writes these has ended.
+ */
 template <int kFloats> __device__ inline Vector<kFloats> load(const float *from) {
     if constexpr (kFloats == 4) {
-        const float4 v = __ldg(reinterpret_cast<const float4 *>(from));
+        const float4 v = *reinterpret_cast<const float4 *>(from);
         return {{v.x, v.y, v.z, v.w}};
     } else {
         static_assert(kFloats == 1, "one float or four");
-        return {{__ldg(from)}};
+        return {{*from}};
     }
 }
 
@@ -74,6 +77,47 @@ template <int kGroupsLeft> __device__ inline void wait_for_copies() {
 #endif
 }
 
+/*
+ * The kernel after this one in its stream may start when blocks of this one leave room, where it was launched so that it
+ * may; what it does before it waits must not depend on this one.
+ */
+__device__ inline void let_next_kernel_start() {
+#if !defined(FILIGREE_CUDA_SIM) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/* Until the kernel before has ended and what it wrote can be read. */
+__device__ inline void wait_for_kernel_before() {
+#if !defined(FILIGREE_CUDA_SIM) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/* Where bit `bit` of the mask is set the word at `next` in shared memory, which then goes on by one; zero where it is not. */
+__device__ inline uint32_t take_if(uint32_t mask, int bit, const uint32_t *&next) {
+#if defined(FILIGREE_CUDA_SIM)
+    return (mask >> bit & 1u) != 0 ? *next++ : 0u;
+#else
+    /* One test for both uses, and no branch. */
+    uint32_t word;
+    auto address = static_cast<uint32_t>(__cvta_generic_to_shared(next));
+    asm volatile("{\n"
+                 ".reg .pred stored;\n"
+                 ".reg .b32 bit;\n"
+                 "and.b32 bit, %2, %3;\n"
+                 "setp.ne.b32 stored, bit, 0;\n"
+                 "mov.b32 %0, 0;\n"
+                 "@stored ld.shared.b32 %0, [%1];\n"
+                 "@stored add.u32 %1, %1, 4;\n"
+                 "}"
+                 : "=&r"(word), "+r"(address)
+                 : "r"(mask), "r"(1u << bit));
+    next = static_cast<const uint32_t *>(__cvta_shared_to_generic(address));
+    return word;
+#endif
+}
+
 /* c += a * b of a whole warp: 16 x 16 times 16 x 8 in bf16, sums in f32. */
 __device__ inline void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(FILIGREE_CUDA_SIM)
@@ -84,16 +128,6 @@ __device__ inline void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[4], uint3
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif
-}
-
-/* The sum of the values of this lane and all below it. */
-__device__ inline int warp_sums(int value) {
-    const int lane = static_cast<int>(threadIdx.x) % kWarp;
-    for (int step = 1; step < kWarp; step *= 2) {
-        const int below = __shfl_up_sync(kWholeWarp, value, step);
-        if (lane >= step) value += below;
-    }
-    return value;
 }
 
 /* The largest of a warp's values, in every lane. */

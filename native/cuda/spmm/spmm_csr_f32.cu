@@ -7,6 +7,9 @@ namespace filigree::cuda::spmm {
 
 namespace {
 
+/* Warps of a multiprocessor that are enough to hide what each of them waits for. */
+constexpr int64_t kBusyWarps = 12;
+
 /* Rows that kernels write and read again are aligned for accesses of four floats. */
 constexpr int64_t padded(int64_t n) { return (n + 3) / 4 * 4; }
 
@@ -20,11 +23,20 @@ template <class T> const T *table(const void *packed, int64_t offset) {
     return reinterpret_cast<const T *>(static_cast<const char *>(packed) + offset);
 }
 
-template <int kVector, int kLanes> cudaError_t launch_rows(const CsrTask &task, cudaStream_t stream) {
-    constexpr int kTeams = kThreads / kLanes;
+template <int kVector, int kLanes, class Rows> cudaError_t launch_rows(const CsrTask &task, cudaStream_t stream) {
+    constexpr int kTeams = Rows::kThreads / kLanes;
     const dim3 grid(static_cast<unsigned>(divide_up(task.virtual_rows, kTeams)),
                     blocks_y(divide_up(task.n, kLanes * kVector)));
-    return launch(spmm_csr_f32<kVector, kLanes>, task, grid, kThreads, kThreads * sizeof(Entry), stream);
+    return launch(spmm_csr_f32<kVector, kLanes, Rows>, task, grid, Rows::kThreads, Rows::kThreads * sizeof(Entry), stream,
+                  Start::kEarly);
+}
+
+/* Whether there are warps enough to replace those that wait. */
+template <int kVector, int kLanes> cudaError_t launch_rows(const CsrTask &task, cudaStream_t stream) {
+    const int64_t enough = kBusyWarps * device_attribute(cudaDevAttrMultiProcessorCount);
+    const int64_t warps = divide_up(task.virtual_rows, kWarp / kLanes) * divide_up(task.n, kLanes * kVector);
+    return warps < enough ? launch_rows<kVector, kLanes, Few>(task, stream)
+                                                       : launch_rows<kVector, kLanes, Many>(task, stream);
 }
 
 /* The team that has no more lanes than columns for them. */

@@ -24,10 +24,18 @@
 namespace filigree::cuda::spmm {
 
 constexpr int kThreads = 256;
-/* To a multiprocessor, at least: up to 64 registers for each thread, of which the row kernel needs some 50. */
-constexpr int kBlocks = 4;
-/* Entries whose rows of B are asked for before the first is used. */
-constexpr int kAhead = 4;
+
+/*
+ * How a kernel keeps a multiprocessor busy. With rows enough for all of them many warps do, each with few rows of B under
+ * way, which cost registers. Where rows are few a warp that waits is not replaced by another: it has to ask for more at a
+ * time, and small blocks spread over all multiprocessors.
+ */
+struct Many {
+    static constexpr int kThreads = 256, kBlocks = 4, kAhead = 4;
+};
+struct Few {
+    static constexpr int kThreads = 64, kBlocks = 6, kAhead = 16;
+};
 /* Transposing works on squares of so many floats, by kThreads / kSquare threads a column. */
 constexpr int kSquare = 32;
 
@@ -99,26 +107,32 @@ template <int kVector> __device__ inline void multiply_add(float (&sums)[kVector
     for (int v = 0; v < kVector; ++v) sums[v] = __builtin_fmaf(a, b.x[v], sums[v]);
 }
 
-/* `count` entries, each with the kVector floats at `column` of its row of B. */
-template <int kVector>
+/* `count` entries, each with the kVector floats at `column` of its row of B; kAhead of them are under way at a time. */
+template <int kVector, int kAhead>
 __device__ inline void add_entries(float (&sums)[kVector], const Entry *entries, int count, const float *column,
                                    int64_t stride) {
+    Vector<kVector> rows[kAhead] = {};
+    float values[kAhead] = {};
+    const auto ask = [&](int i, int e) {
+        const Entry entry = entries[e];
+        values[i] = entry.value;
+        rows[i] = load<kVector>(column + entry.column * stride);
+    };
     int e = 0;
-#pragma unroll 1 /* more rows of B under way cost registers, then warps */
+#pragma unroll 1
     for (; e + kAhead <= count; e += kAhead) {
-        Vector<kVector> rows[kAhead];
-        float values[kAhead];
 #pragma unroll
-        for (int i = 0; i < kAhead; ++i) {
-            const Entry entry = entries[e + i];
-            values[i] = entry.value;
-            rows[i] = load<kVector>(column + entry.column * stride);
-        }
+        for (int i = 0; i < kAhead; ++i) ask(i, e + i);
 #pragma unroll
         for (int i = 0; i < kAhead; ++i) multiply_add(sums, values[i], rows[i]);
     }
-#pragma unroll 1
-    for (; e < count; ++e) multiply_add(sums, entries[e].value, load<kVector>(column + entries[e].column * stride));
+    const int left = count - e;
+#pragma unroll
+    for (int i = 0; i < kAhead - 1; ++i)
+        if (i < left) ask(i, e + i);
+#pragma unroll
+    for (int i = 0; i < kAhead - 1; ++i)
+        if (i < left) multiply_add(sums, values[i], rows[i]);
 }
 
 /* The same where only the first `valid` of the kVector floats exist. */
@@ -130,7 +144,7 @@ __device__ inline void add_entries_of_tail(float (&sums)[kVector], const Entry *
         const float *row = column + entries[e].column * stride;
 #pragma unroll
         for (int v = 0; v < kVector; ++v)
-            if (v < valid) sums[v] = __builtin_fmaf(entries[e].value, __ldg(row + v), sums[v]);
+            if (v < valid) sums[v] = __builtin_fmaf(entries[e].value, row[v], sums[v]);
     }
 }
 
@@ -153,15 +167,19 @@ __device__ inline void write(const CsrTask &t, int32_t target, const float (&sum
         if (v < valid) to[v] = y.x[v];
 }
 
-/* Grid: virtual rows over teams along x, columns over teams' widths along y, as often as they go. */
-template <int kVector, int kLanes>
-__global__ void __launch_bounds__(kThreads, kBlocks) spmm_csr_f32(const CsrTask t) {
-    constexpr int kTeams = kThreads / kLanes;
+/*
+ * Grid: virtual rows over teams along x, columns over teams' widths along y, as often as they go. What is read
+ * before the kernel before this one has ended belongs to the plan.
+ */
+template <int kVector, int kLanes, class Rows>
+__global__ void __launch_bounds__(Rows::kThreads, Rows::kBlocks) spmm_csr_f32(const CsrTask t) {
+    constexpr int kTeams = Rows::kThreads / kLanes;
     constexpr int kWidth = kLanes * kVector;
     const int lane = static_cast<int>(threadIdx.x) % kLanes;
     const int team = static_cast<int>(threadIdx.x) / kLanes;
     Entry *const entries = static_cast<Entry *>(shared_memory()) + team * kLanes;
 
+    let_next_kernel_start();
     const int64_t place = static_cast<int64_t>(blockIdx.x) * kTeams + team;
     const bool has_row = place < t.virtual_rows;
     const int32_t row = has_row ? t.order[place] : 0;
@@ -172,14 +190,16 @@ __global__ void __launch_bounds__(kThreads, kBlocks) spmm_csr_f32(const CsrTask 
     const float *const values = t.values + begin;
     /* Teams of a warp go in step, so that it can meet at a barrier; a row has fewer entries than an int counts. */
     const int longest = kLanes == kWarp ? static_cast<int>(length) : warp_max(static_cast<int>(length));
+    Entry first_entry{0, 0.0f};
+    if (lane < length) first_entry = {__ldg(columns + lane), __ldg(values + lane)};
+    wait_for_kernel_before();
 
     for (int64_t first = static_cast<int64_t>(blockIdx.y) * kWidth; first < t.n; first += gridDim.y * int64_t{kWidth}) {
         const int64_t j = first + lane * kVector;
         const float *const column = t.b + j;
         const bool whole = first + kWidth <= t.n;
         float sums[kVector] = {};
-        Entry next{0, 0.0f};
-        if (lane < length) next = {__ldg(columns + lane), __ldg(values + lane)};
+        Entry next = first_entry;
         for (int at = 0; at < longest; at += kLanes) {
             entries[lane] = next;
             /* The next entries are under way while these are at work. */
@@ -189,7 +209,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks) spmm_csr_f32(const CsrTask 
             const int64_t left = length - at;
             const int count = left < kLanes ? static_cast<int>(left) : kLanes;
             if (whole) {
-                add_entries<kVector>(sums, entries, count, column, t.b_stride);
+                add_entries<kVector, Rows::kAhead>(sums, entries, count, column, t.b_stride);
             } else {
                 add_entries_of_tail<kVector>(sums, entries, count, column, t.b_stride, t.n - j);
             }

@@ -4,6 +4,7 @@
 
 #include "filigree_cuda.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -42,53 +43,35 @@ struct PackedBitmap {
 namespace detail {
 
 /* Element by element, as the header says. */
-inline void pack_elements(const Sparse &m, int64_t strip, int64_t tile, std::vector<unsigned char> *masks,
-                          std::vector<uint16_t> *values) {
-    uint32_t words[32] = {};
-    for (int j = 0; j < 4; ++j) {
-        for (int r = 0; r < 4; ++r) {
-            for (int bit = 0; bit < 64; ++bit) {
-                const int i = bit / 8, q = bit % 8 / 2, e = bit % 2;
-                const int64_t row = strip * 16 + 8 * (r % 2) + i;
-                const int64_t col = tile * 64 + 16 * q + 4 * j + 2 * (r / 2) + e;
-                if (!m.has(row, col)) continue;
-                words[8 * j + (bit < 32 ? 0 : 4) + r] |= 1u << (bit % 32);
-                values->push_back(m.at(row, col));
-            }
-        }
-    }
-    masks->resize(sizeof words);
-    std::memcpy(masks->data(), words, sizeof words);
-}
-
-inline void pack_pairs(const Sparse &m, int64_t strip, int64_t tile, std::vector<unsigned char> *masks,
+inline void pack_tile(const Sparse &m, int64_t strip, int64_t tile, std::vector<unsigned char> *masks,
                        std::vector<uint16_t> *values) {
-    uint16_t words[32] = {};
+    uint16_t words[32] = {}, begins[8] = {};
     for (int lane = 0; lane < 32; ++lane) {
+        if (lane % 4 == 0) begins[lane / 4] = static_cast<uint16_t>(values->size() / 2);
         for (int bit = 0; bit < 16; ++bit) {
             const int j = bit / 4, r = bit % 4, i = lane / 4, q = lane % 4;
             const int64_t row = strip * 16 + 8 * (r % 2) + i;
-            const int64_t col = tile * 64 + 16 * q + 4 * j + 2 * (r / 2);
+            const int64_t col = tile * 64 + 32 * (j / 2) + 8 * q + 4 * (j % 2) + 2 * (r / 2);
             if (!m.has(row, col) && !m.has(row, col + 1)) continue;
             words[lane] = static_cast<uint16_t>(words[lane] | 1u << bit);
             for (int64_t c = col; c < col + 2; ++c)
                 values->push_back(!m.has(row, c) ? uint16_t{0x8000} : m.at(row, c) == 0x8000 ? uint16_t{0} : m.at(row, c));
         }
     }
-    masks->resize(sizeof words);
+    masks->resize(sizeof words + sizeof begins);
     std::memcpy(masks->data(), words, sizeof words);
+    std::memcpy(masks->data() + sizeof words, begins, sizeof begins);
 }
 
 } // namespace detail
 
-inline PackedBitmap pack_bitmap(const Sparse &m, int32_t layout, int32_t activation, const std::vector<float> &bias,
-                                int64_t form) {
+inline PackedBitmap pack_bitmap(const Sparse &m, int32_t layout, int32_t activation, const std::vector<float> &bias) {
     PackedBitmap packed;
     filigree_cuda_bitmap_packed &h = packed.header;
     h.magic = FILIGREE_CUDA_BITMAP_MAGIC;
     h.rows = m.rows, h.cols = m.cols;
     h.strip_count = (m.rows + 15) / 16, h.tile_count = (m.cols + 63) / 64;
-    h.layout = layout, h.activation = activation, h.form = form;
+    h.layout = layout, h.activation = activation;
     for (const bool stored : m.stored) h.nnz += stored;
 
     std::vector<uint32_t> starts;
@@ -98,8 +81,9 @@ inline PackedBitmap pack_bitmap(const Sparse &m, int32_t layout, int32_t activat
             starts.push_back(static_cast<uint32_t>(tiles.size() / 16));
             std::vector<unsigned char> masks;
             std::vector<uint16_t> values;
-            (form == FILIGREE_CUDA_BITMAP_PAIRS ? detail::pack_pairs : detail::pack_elements)(m, strip, tile, &masks, &values);
+            detail::pack_tile(m, strip, tile, &masks, &values);
             values.resize((values.size() + 7) / 8 * 8);
+            h.tile_bytes = std::max(h.tile_bytes, static_cast<int64_t>(masks.size() + 2 * values.size()));
             const auto *const bytes = reinterpret_cast<const unsigned char *>(values.data());
             tiles.insert(tiles.end(), masks.begin(), masks.end());
             tiles.insert(tiles.end(), bytes, bytes + values.size() * sizeof(uint16_t));

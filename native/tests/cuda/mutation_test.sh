@@ -50,20 +50,21 @@ mutants=0
 for test in "${tests[@]}"; do passes "$test" || fail "$test fails unchanged"; done
 
 # A tail dropped, a barrier lacking, an index off, an order changed.
-mutate spmm_csr_f32 'for (; e < count; ++e) multiply_add' 'for (; e + 1 < count; ++e) multiply_add'
+mutate spmm_csr_f32 'i < kAhead - 1; ++i)' 'i < kAhead - 2; ++i)'
 mutate spmm_csr_f32 $'                add_entries_of_tail<kVector>(sums, entries, count, column, t.b_stride, t.n - j);\n            }\n            __syncwarp();' $'                add_entries_of_tail<kVector>(sums, entries, count, column, t.b_stride, t.n - j);\n            }'
 mutate spmm_csr_f32 'if (v < valid) to[v] = y.x[v];' 'to[v] = y.x[v];'
 mutate spmm_csr_f32 'slot = split[1] + int64_t{1}' 'slot = split[1] + int64_t{2}'
 mutate spmm_csr_f32 'const int64_t ahead = int64_t{at} + kLanes + lane;' 'const int64_t ahead = int64_t{at} + kWarp + lane;'
 mutate spmm_csr_f32 'int i = Square::first_row(); i < kSquare' 'int i = Square::first_row(); i < kSquare - 1'
-mutate spmm_bitmap_bf16 'w / 8 * 8 + w % 2 * 4 + w / 2 % 4' 'w'
+mutate spmm_bitmap_bf16 'lane % 4 * 8 + step % 2 * 4' 'lane % 4 * 4 + step % 2 * 8'
 mutate spmm_bitmap_bf16 'wait_for_copies<kStages - 2>();' 'wait_for_copies<kStages - 1>();'
 mutate spmm_bitmap_bf16 $'        wait_for_copies<kStages - 2>();\n        __syncwarp();' $'        wait_for_copies<kStages - 2>();'
-mutate spmm_bitmap_bf16 $'warp_sums(count) - count;\n    __syncwarp();' $'warp_sums(count) - count;'
-mutate spmm_bitmap_bf16 'shift_(lane % 16 * 2)' 'shift_(lane / 2 * 2)'
 mutate spmm_bitmap_bf16 'if (!is_finite(sum)) sum = exact_sum' 'if (false) sum = exact_sum'
-mutate spmm_bitmap_bf16 'next_ += warp_sums(count) - count;' 'next_ += warp_sums(count);'
 mutate spmm_bitmap_bf16 'if (tile >= held_ + kWarp) hold(tile);' ''
-mutate spmm_bitmap_bf16 '*pairs >> 16 != kAbsent' 'true'
-mutate spmm_bitmap_bf16 '2 * i + 1 < left' '2 * i + 1 <= left'
+mutate spmm_bitmap_bf16 'mine == 1 ? 0xffffu : 0xffffffffu' '0xffffu'
+mutate spmm_bitmap_bf16 'if (kWarp + lane_ < chunks)' 'if (false)'
+mutate spmm_bitmap_bf16 'if (chunks > 2 * kWarp)' 'if (false)'
+mutate spmm_bitmap_bf16 'token < t.tokens ? token : t.tokens - 1' 'token'
+mutate spmm_bitmap_bf16 'if (value != kAbsent)' ''
+mutate spmm_bitmap_bf16 'at + 1 < left' 'at + 1 <= left'
 echo "$mutants mutants were caught"

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <initializer_list>
 #include <set>
 #include <string>
 #include <tuple>
@@ -64,7 +63,6 @@ struct Case {
     int64_t n = 1;
     float alpha = 1, beta = 0;
     int64_t b_padding = 0, c_padding = 0;
-    int64_t form = FILIGREE_CUDA_BITMAP_ELEMENTS;
     bool poisoned = false; /* infinities and NaNs where no stored element meets them */
 };
 
@@ -95,7 +93,6 @@ Case random_case(Random &random) {
     /* Rows of X that are aligned, too, with and without padding. */
     if (random.chance(0.5)) c.b_padding = random.chance(0.5) ? (8 - c.m.cols % 8) % 8 : random.between(1, 9);
     if (random.chance(0.3)) c.c_padding = random.between(1, 9);
-    c.form = random.between(0, 1);
     c.poisoned = random.chance(0.25);
     return c;
 }
@@ -106,7 +103,7 @@ double slope(int32_t activation, double y) {
 }
 
 int64_t run(const Case &test, Random &random, uint64_t seed) {
-    const PackedBitmap packed = pack_bitmap(test.m, test.layout, test.activation, test.bias, test.form);
+    const PackedBitmap packed = pack_bitmap(test.m, test.layout, test.activation, test.bias);
     OnDevice a(static_cast<int64_t>(packed.bytes.size()), 64);
     std::memcpy(a.host<char>(), packed.bytes.data(), packed.bytes.size());
     const bool by_feature = test.layout == FILIGREE_FEATURE_MAJOR;
@@ -163,8 +160,8 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
                                  0x1p-8 * std::fabs(want) + 0x1p-22 * std::fabs(want);
             const double got = from_bf16(c.host<uint16_t>()[at]);
             if (!(std::fabs(got - want) <= bound))
-                fail("seed %llu: form %lld, %lld x %lld, n %lld, layout %d, activation %d: row %lld, column %lld is %g, not %g",
-                     (unsigned long long)seed, (long long)test.form, (long long)test.m.rows, (long long)test.m.cols, (long long)test.n,
+                fail("seed %llu: %lld x %lld, n %lld, layout %d, activation %d: row %lld, column %lld is %g, not %g",
+                     (unsigned long long)seed, (long long)test.m.rows, (long long)test.m.cols, (long long)test.n,
                      test.layout, test.activation, (long long)r, (long long)j, got, want);
         }
     }
@@ -187,7 +184,7 @@ int64_t run(const Case &test, Random &random, uint64_t seed) {
 void test_arguments() {
     Random random(3);
     const Sparse m = random_sparse(random, 20, 70, 0.5);
-    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, 0, {}, FILIGREE_CUDA_BITMAP_ELEMENTS);
+    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, 0, {});
     Aligned a(packed.bytes.size());
     std::memcpy(a.get(), packed.bytes.data(), packed.bytes.size());
     std::vector<uint16_t> b(70 * 8), c(20 * 8, 0xffff);
@@ -204,7 +201,8 @@ void test_arguments() {
     CHECK(status([](H &h) { h.magic = 0; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
     CHECK(status([](H &h) { h.rows = 33; }, 70, 40, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
     CHECK(status([](H &h) { h.cols = 64; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
-    CHECK(status([](H &h) { h.form = 2; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
+    CHECK(status([](H &h) { h.tile_bytes = 2144; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
+    CHECK(status([](H &h) { h.tile_bytes -= 8; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
     CHECK(status([](H &h) { h.layout = -1; }, 70, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
     CHECK(status(as_is, 69, 20, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
     CHECK(status(as_is, 70, 19, 8) == FILIGREE_CUDA_INVALID_ARGUMENT);
@@ -223,13 +221,13 @@ void test_arguments() {
 #endif
 
 /* An infinity that a stored element does meet, zero or not, is in the result; one beside it, in the same pair, is not. */
-void test_infinities_that_are_met(int64_t form) {
+void test_infinities_that_are_met() {
     Sparse m;
     m.rows = 4, m.cols = 2;
     const uint16_t minus_zero = 0x8000;
     m.values = {to_bf16(2), 0, to_bf16(3), 0, to_bf16(2), to_bf16(4), to_bf16(1), minus_zero};
     m.stored = {true, false, true, true, true, true, true, true};
-    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, 0, {}, form);
+    const PackedBitmap packed = pack_bitmap(m, FILIGREE_TOKEN_MAJOR, 0, {});
     OnDevice a(static_cast<int64_t>(packed.bytes.size()), 64), x(4, 2), y(8, 2);
     std::memcpy(a.host<char>(), packed.bytes.data(), packed.bytes.size());
     x.host<uint16_t>()[0] = to_bf16(1), x.host<uint16_t>()[1] = 0x7f80;
@@ -251,17 +249,13 @@ int main(int argc, char **argv) {
     test_fragments(argv[1]);
     test_arguments();
 #endif
-    for (const int64_t form : {FILIGREE_CUDA_BITMAP_ELEMENTS, FILIGREE_CUDA_BITMAP_PAIRS})
-        test_infinities_that_are_met(form);
-    int64_t checked = 0;
+    test_infinities_that_are_met();
     /* More tiles to a warp than it has lanes to hold their starts. */
-    for (const int64_t form : {FILIGREE_CUDA_BITMAP_ELEMENTS, FILIGREE_CUDA_BITMAP_PAIRS}) {
-        Random random(77);
-        Case many;
-        many.m = random_sparse(random, 3, 8600, 0.05);
-        many.n = 2, many.form = form;
-        checked += run(many, random, 77);
-    }
+    Random numbers(77);
+    Case many;
+    many.m = random_sparse(numbers, 3, 8600, 0.05);
+    many.n = 2;
+    int64_t checked = run(many, numbers, 77);
     const int cases = argc > 2 ? std::atoi(argv[2]) : 120;
     for (uint64_t seed = 1; seed <= static_cast<uint64_t>(cases); ++seed) {
         Random random(seed);

@@ -187,6 +187,6 @@ int main(int argc, char **argv) {
         checked += run(test, random, seed);
     }
     std::printf("%lld elements have the bits of the written order\n", (long long)checked);
-    CHECK(checked > 1000 * cases);
+    CHECK(checked > 100 * cases);
     return 0;
 }

@@ -5,7 +5,7 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * The packed form of a sparse matrix for SpMM in bf16 on a device's matrix units: tiles of 16 x 64 elements, each a
- * bitmap and its nonzeros, or pairs of elements of which one at least is stored.
+ * bitmap of pairs of elements, and those pairs of which one element at least is stored.
  *
  * <p>{@code native/include/filigree_cuda.h} defines what each field and table means ({@code
  * filigree_cuda_bitmap_packed}); the constants here are byte offsets of the header's fields. A table's field holds the
@@ -19,21 +19,19 @@ public final class BitmapFormat {
     public static final int TILE_COLS = 64;
     /** Elements of a tile. */
     public static final int TILE_ELEMENTS = STRIP_ROWS * TILE_COLS;
-    /** Squares of 8 x 8 elements in a tile: what one register of operand A holds in all lanes. */
-    public static final int SQUARES = TILE_ELEMENTS / Long.SIZE;
-    /** Bytes of a tile's bitmap, one bit an element. */
-    public static final int MASK_BYTES = SQUARES * Long.BYTES;
     /** Lanes of a warp: each has a mask of its pairs. */
     public static final int LANES = 32;
-    /** Bytes of a tile's bitmap, one bit a pair. */
-    public static final int PAIR_MASK_BYTES = LANES * Short.BYTES;
+    /** Pairs of a lane: bits of its mask. */
+    public static final int LANE_PAIRS = TILE_ELEMENTS / 2 / LANES;
+    /** Lanes before which pairs are counted. */
+    public static final int COUNTED_LANES = 4;
+    /** Where a tile has its counts, in bytes from its beginning: after its masks. */
+    public static final int BEGINS = LANES * Short.BYTES;
+    /** Where a tile has its pairs. */
+    public static final int PAIRS = BEGINS + LANES / COUNTED_LANES * Short.BYTES;
     /** Stands in a pair for an element that is not stored; a stored zero is {@code 0}. */
     public static final short ABSENT = (short) 0x8000;
 
-    /** {@link #FORM}: bitmap and nonzeros. */
-    public static final int ELEMENTS = 0;
-    /** {@link #FORM}: bitmap and pairs, for matrices so sparse that unpacking would take longer than reading. */
-    public static final int PAIRS = 1;
     /** Tiles begin at multiples of so many bytes, which is what {@link #TILE_STARTS} counts. */
     public static final int TILE_ALIGNMENT = 16;
     /** Alignment of the block and of each table in it, in bytes. */
@@ -68,8 +66,8 @@ public final class BitmapFormat {
     public static final long TILE_STARTS = 72;
     /** Offset of the tiles. */
     public static final long TILES = 80;
-    /** {@code int64}: {@link #ELEMENTS} or {@link #PAIRS}. */
-    public static final long FORM = 88;
+    /** {@code int64}: what the largest tile takes. */
+    public static final long TILE_BYTES = 88;
     /** Size of the header. */
     public static final long HEADER_BYTES = 96;
 
@@ -81,30 +79,17 @@ public final class BitmapFormat {
     }
 
     /**
-     * The place of an element among those of its tile, square by square: the number of its square times 64, plus that of
-     * its bit, which is twice its lane, or one more. Nonzeros lie in the order of their places, pairs lane by lane and
-     * then square by square.
+     * The place of an element among those of its tile, in the order in which pairs lie: 32 times its lane, plus twice the
+     * bit of its pair, or one more.
      *
      * @param row in the tile, 0 to 15
-     * @param col in the tile, 0 to 63; a lane has 16 that follow each other, four to a multiplication, two to a register
+     * @param col in the tile, 0 to 63; a lane has two runs of 8, of which each multiplication takes four, each register two
      */
     public static int place(int row, int col) {
-        int quarter = col / 16;
-        int step = col % 16 / 4;
+        int lane = row % 8 * 4 + col % 32 / 8;
+        int step = col / 32 * 2 + col % 8 / 4;
         int register = col % 4 / 2 * 2 + row / 8;
-        return (step * 4 + register) * Long.SIZE + row % 8 * 8 + quarter * 2 + col % 2;
-    }
-
-    /** Where a square's mask has its low word, in bytes from the tile's beginning; the high word is 16 bytes further. */
-    public static long maskAt(int square) {
-        return (square / 4 * 8L + square % 4) * Integer.BYTES;
-    }
-
-    /** The mask of a square of the tile that begins at a byte of the block. */
-    public static long mask(MemorySegment packed, long tileAt, int square) {
-        long at = tileAt + maskAt(square);
-        return Integer.toUnsignedLong(packed.get(ValueLayout.JAVA_INT, at))
-            | (long) packed.get(ValueLayout.JAVA_INT, at + TILE_ALIGNMENT) << Integer.SIZE;
+        return (lane * LANE_PAIRS + step * 4 + register) * 2 + col % 2;
     }
 
     /** The byte of the block where a tile of a strip begins; {@code tile} may be the number of tiles. */

@@ -2,11 +2,11 @@ package dev.filigree.spmm;
 
 import static dev.filigree.spi.BitmapFormat.ABSENT;
 import static dev.filigree.spi.BitmapFormat.ALIGNMENT;
+import static dev.filigree.spi.BitmapFormat.BEGINS;
+import static dev.filigree.spi.BitmapFormat.COUNTED_LANES;
 import static dev.filigree.spi.BitmapFormat.LANES;
-import static dev.filigree.spi.BitmapFormat.MASK_BYTES;
+import static dev.filigree.spi.BitmapFormat.LANE_PAIRS;
 import static dev.filigree.spi.BitmapFormat.PAIRS;
-import static dev.filigree.spi.BitmapFormat.PAIR_MASK_BYTES;
-import static dev.filigree.spi.BitmapFormat.SQUARES;
 import static dev.filigree.spi.BitmapFormat.STRIP_ROWS;
 import static dev.filigree.spi.BitmapFormat.TILE_ALIGNMENT;
 import static dev.filigree.spi.BitmapFormat.TILE_COLS;
@@ -16,12 +16,10 @@ import dev.filigree.Bf16;
 import dev.filigree.Layout;
 import dev.filigree.format.CsrMatrix;
 import dev.filigree.spi.BitmapFormat;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.OptionalInt;
 
 /**
  * Packs a CSR matrix into the tiles that {@link BitmapFormat} describes, its values rounded to bf16. Time is linear in
@@ -30,31 +28,21 @@ import java.util.OptionalInt;
 final class BitmapPacker {
 
     private static final long MOST_UNITS = 0xffff_ffffL;
-    /**
-     * What a device reads in the time that it takes to unpack a tile element by element: ten instructions for 64 of them,
-     * four at a time on each of 132 multiprocessors at 1.75 GHz, beside a memory of 4.3 TB/s. Pairs take half of them.
-     */
-    private static final long BYTES_READ_WHILE_UNPACKING = 750;
-
     private final CsrMatrix a;
     private final long strips;
     private final long tiles;
-    private final int form;
-    private final long units;
+    /** What all tiles take, in units of a tile's alignment, and the largest of them. */
+    private long units;
+    private long mostUnits;
     /** Of each row of the strip at hand, the first entry that is not packed yet, and the row's end. */
     private final long[] next = new long[STRIP_ROWS];
     private final long[] ends = new long[STRIP_ROWS];
 
-    private BitmapPacker(CsrMatrix a, OptionalInt givenForm) {
+    private BitmapPacker(CsrMatrix a) {
         this.a = a;
         strips = Math.ceilDiv(a.rows(), STRIP_ROWS);
         tiles = Math.ceilDiv(a.cols(), TILE_COLS);
-        long[] unitsByForm = countUnits();
-        long elements = Math.max(unitsByForm[BitmapFormat.ELEMENTS] * TILE_ALIGNMENT,
-            strips * tiles * BYTES_READ_WHILE_UNPACKING);
-        form = givenForm.orElse(
-            unitsByForm[PAIRS] * TILE_ALIGNMENT < elements ? PAIRS : BitmapFormat.ELEMENTS);
-        units = unitsByForm[form];
+        countUnits();
     }
 
     /**
@@ -66,12 +54,7 @@ final class BitmapPacker {
      * @throws IllegalArgumentException if the tiles take more than 64 GiB
      */
     static MemorySegment pack(CsrMatrix a, Layout layout, int activation, float[] bias, SegmentAllocator memory) {
-        return new BitmapPacker(a, OptionalInt.empty()).write(layout, activation, bias, memory);
-    }
-
-    /** In a given form, for tests. */
-    static MemorySegment pack(CsrMatrix a, int form, Layout layout, int activation, float[] bias, Arena arena) {
-        return new BitmapPacker(a, OptionalInt.of(form)).write(layout, activation, bias, arena);
+        return new BitmapPacker(a).write(layout, activation, bias, memory);
     }
 
     private MemorySegment write(Layout layout, int activation, float[] bias, SegmentAllocator memory) {
@@ -96,7 +79,7 @@ final class BitmapPacker {
         set(packed, BitmapFormat.BIAS, bias == null ? 0 : biasAt);
         set(packed, BitmapFormat.TILE_STARTS, startsAt);
         set(packed, BitmapFormat.TILES, tilesAt);
-        set(packed, BitmapFormat.FORM, form);
+        set(packed, BitmapFormat.TILE_BYTES, mostUnits * TILE_ALIGNMENT);
         if (bias != null) {
             MemorySegment.copy(bias, 0, packed, ValueLayout.JAVA_FLOAT, biasAt, bias.length);
         }
@@ -117,30 +100,25 @@ final class BitmapPacker {
         return Math.ceilDiv(bytes, TILE_ALIGNMENT);
     }
 
-    /** What all tiles take, by form. */
-    private long[] countUnits() {
-        long[] all = new long[2];
-        int[] elements = new int[(int) tiles];
+    private void countUnits() {
         int[] pairs = new int[(int) tiles];
         for (long strip = 0; strip < strips; strip++) {
-            Arrays.fill(elements, 0);
             Arrays.fill(pairs, 0);
             enter(strip);
             for (int row = 0; row < STRIP_ROWS; row++) {
                 int lastPair = -1;
                 for (long p = next[row]; p < ends[row]; p++) {
                     int column = column(p);
-                    elements[column / TILE_COLS]++;
                     pairs[column / TILE_COLS] += column / 2 == lastPair ? 0 : 1;
                     lastPair = column / 2;
                 }
             }
-            for (int tile = 0; tile < tiles; tile++) {
-                all[BitmapFormat.ELEMENTS] += units(MASK_BYTES + Short.BYTES * elements[tile]);
-                all[PAIRS] += units(PAIR_MASK_BYTES + Integer.BYTES * pairs[tile]);
+            for (int count : pairs) {
+                long taken = units(PAIRS + Integer.BYTES * count);
+                units += taken;
+                mostUnits = Math.max(mostUnits, taken);
             }
         }
-        return all;
     }
 
     private int column(long entry) {
@@ -166,65 +144,54 @@ final class BitmapPacker {
                 packed.set(ValueLayout.JAVA_INT, startAt, (int) ((at - tilesAt) / TILE_ALIGNMENT));
                 startAt += Integer.BYTES;
                 gather(t, tile);
-                at += TILE_ALIGNMENT * units(form == PAIRS ? tile.writePairs(packed, at) : tile.writeElements(packed, at));
+                at += TILE_ALIGNMENT * units(tile.write(packed, at));
             }
         }
         packed.set(ValueLayout.JAVA_INT, startAt, (int) ((at - tilesAt) / TILE_ALIGNMENT));
     }
 
-    /** A tile's stored elements, each at its place. */
+    /** A tile's elements, each at its place, and which of them are stored: a bit each, 32 to a lane. */
     private static final class Tile {
-        final long[] masks = new long[SQUARES];
+        final int[] stored = new int[LANES];
         final short[] placed = new short[TILE_ELEMENTS];
         private final short[] values = new short[TILE_ELEMENTS];
 
         /** Returns the bytes that it took. */
-        int writeElements(MemorySegment packed, long at) {
-            int count = 0;
-            for (int square = 0; square < SQUARES; square++) {
-                long mask = masks[square];
-                long maskAt = at + BitmapFormat.maskAt(square);
-                packed.set(ValueLayout.JAVA_INT, maskAt, (int) mask);
-                packed.set(ValueLayout.JAVA_INT, maskAt + TILE_ALIGNMENT, (int) (mask >>> Integer.SIZE));
-                for (; mask != 0; mask &= mask - 1) {
-                    values[count++] = placed[square * Long.SIZE + Long.numberOfTrailingZeros(mask)];
-                }
-            }
-            return writeValues(packed, at, MASK_BYTES, count);
-        }
-
-        int writePairs(MemorySegment packed, long at) {
+        int write(MemorySegment packed, long at) {
             int count = 0;
             for (int lane = 0; lane < LANES; lane++) {
-                int laneMask = 0;
-                for (int square = 0; square < SQUARES; square++) {
-                    long two = masks[square] >>> 2 * lane & 3;
+                if (lane % COUNTED_LANES == 0) {
+                    packed.set(ValueLayout.JAVA_SHORT, beginAt(at, lane), (short) (count / 2));
+                }
+                int mask = 0;
+                for (int bit = 0; bit < LANE_PAIRS; bit++) {
+                    int two = stored[lane] >>> 2 * bit & 3;
                     if (two != 0) {
-                        laneMask |= 1 << square;
-                        int place = square * Long.SIZE + 2 * lane;
-                        values[count++] = (two & 1) == 0 ? ABSENT : stored(placed[place]);
-                        values[count++] = (two & 2) == 0 ? ABSENT : stored(placed[place + 1]);
+                        mask |= 1 << bit;
+                        int place = 2 * (lane * LANE_PAIRS + bit);
+                        values[count++] = (two & 1) == 0 ? ABSENT : present(placed[place]);
+                        values[count++] = (two & 2) == 0 ? ABSENT : present(placed[place + 1]);
                     }
                 }
-                packed.set(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane, (short) laneMask);
+                packed.set(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane, (short) mask);
             }
-            return writeValues(packed, at, PAIR_MASK_BYTES, count);
+            MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_SHORT, at + PAIRS, count);
+            return PAIRS + Short.BYTES * count;
         }
 
-        private int writeValues(MemorySegment packed, long at, int maskBytes, int count) {
-            MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_SHORT, at + maskBytes, count);
-            return maskBytes + Short.BYTES * count;
+        private static long beginAt(long at, int lane) {
+            return at + BEGINS + (long) Short.BYTES * (lane / COUNTED_LANES);
         }
     }
 
     /** A stored element of a pair: a zero loses its sign, which would make it absent. */
-    private static short stored(short value) {
+    private static short present(short value) {
         return value == ABSENT ? 0 : value;
     }
 
     /** Takes a tile's entries off the rows at hand and puts them in their places. */
     private void gather(long number, Tile tile) {
-        Arrays.fill(tile.masks, 0);
+        Arrays.fill(tile.stored, 0);
         long first = number * TILE_COLS;
         for (int row = 0; row < STRIP_ROWS; row++) {
             long p = next[row];
@@ -234,7 +201,7 @@ final class BitmapPacker {
                     break;
                 }
                 int place = BitmapFormat.place(row, (int) col);
-                tile.masks[place / Long.SIZE] |= 1L << place;
+                tile.stored[place / Integer.SIZE] |= 1 << place;
                 tile.placed[place] = Bf16.fromFloat(a.values().getAtIndex(ValueLayout.JAVA_FLOAT, p));
             }
             next[row] = p;
@@ -249,7 +216,6 @@ final class BitmapPacker {
     static void update(MemorySegment packed, MemorySegment values) {
         long strips = BitmapFormat.field(packed, BitmapFormat.STRIP_COUNT);
         long tiles = BitmapFormat.field(packed, BitmapFormat.TILE_COUNT);
-        boolean pairs = BitmapFormat.field(packed, BitmapFormat.FORM) == PAIRS;
         long[] at = new long[TILE_ELEMENTS];
         long[] next = new long[STRIP_ROWS];
         long end = 0;
@@ -257,7 +223,7 @@ final class BitmapPacker {
             // A row's entries follow those of all rows before it.
             long[] lengths = new long[STRIP_ROWS];
             for (long tile = 0; tile < tiles; tile++) {
-                locate(packed, BitmapFormat.tileAt(packed, strip, tile), pairs, at);
+                locate(packed, BitmapFormat.tileAt(packed, strip, tile), at);
                 for (int row = 0; row < STRIP_ROWS; row++) {
                     for (int col = 0; col < TILE_COLS; col++) {
                         lengths[row] += at[BitmapFormat.place(row, col)] == 0 ? 0 : 1;
@@ -269,14 +235,13 @@ final class BitmapPacker {
                 end += lengths[row];
             }
             for (long tile = 0; tile < tiles; tile++) {
-                locate(packed, BitmapFormat.tileAt(packed, strip, tile), pairs, at);
+                locate(packed, BitmapFormat.tileAt(packed, strip, tile), at);
                 for (int row = 0; row < STRIP_ROWS; row++) {
                     for (int col = 0; col < TILE_COLS; col++) {
                         long valueAt = at[BitmapFormat.place(row, col)];
                         if (valueAt != 0) {
-                            short value =
-                                Bf16.fromFloat(values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next[row]++));
-                            packed.set(ValueLayout.JAVA_SHORT, valueAt, pairs ? stored(value) : value);
+                            packed.set(ValueLayout.JAVA_SHORT, valueAt, present(
+                                Bf16.fromFloat(values.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, next[row]++))));
                         }
                     }
                 }
@@ -285,26 +250,16 @@ final class BitmapPacker {
     }
 
     /** Where each place of a tile has its value, as a byte of the block; 0 where nothing is stored. */
-    private static void locate(MemorySegment packed, long tileAt, boolean pairs, long[] at) {
+    private static void locate(MemorySegment packed, long tileAt, long[] at) {
         Arrays.fill(at, 0);
-        if (pairs) {
-            long valueAt = tileAt + PAIR_MASK_BYTES;
-            for (int lane = 0; lane < LANES; lane++) {
-                int mask = packed.get(ValueLayout.JAVA_SHORT, tileAt + (long) Short.BYTES * lane);
-                for (int square = 0; square < SQUARES; square++) {
-                    for (int half = 0; half < 2 && (mask >>> square & 1) != 0; half++, valueAt += Short.BYTES) {
-                        boolean stored = packed.get(ValueLayout.JAVA_SHORT, valueAt) != ABSENT;
-                        at[square * Long.SIZE + 2 * lane + half] = stored ? valueAt : 0;
-                    }
+        long valueAt = tileAt + PAIRS;
+        for (int lane = 0; lane < LANES; lane++) {
+            int mask = packed.get(ValueLayout.JAVA_SHORT, tileAt + (long) Short.BYTES * lane);
+            for (int bit = 0; bit < LANE_PAIRS; bit++) {
+                for (int half = 0; half < 2 && (mask >>> bit & 1) != 0; half++, valueAt += Short.BYTES) {
+                    boolean stored = packed.get(ValueLayout.JAVA_SHORT, valueAt) != ABSENT;
+                    at[2 * (lane * LANE_PAIRS + bit) + half] = stored ? valueAt : 0;
                 }
-            }
-            return;
-        }
-        long valueAt = tileAt + MASK_BYTES;
-        for (int square = 0; square < SQUARES; square++) {
-            for (long mask = BitmapFormat.mask(packed, tileAt, square); mask != 0; mask &= mask - 1) {
-                at[square * Long.SIZE + Long.numberOfTrailingZeros(mask)] = valueAt;
-                valueAt += Short.BYTES;
             }
         }
     }

@@ -43,8 +43,7 @@ enum DeviceForm {
 
         @Override
         String describe(MemorySegment packed) {
-            boolean pairs = BitmapFormat.field(packed, BitmapFormat.FORM) == BitmapFormat.PAIRS;
-            return "bitmaps and " + (pairs ? "pairs" : "nonzeros") + " of tiles of " + BitmapFormat.STRIP_ROWS + " x " + BitmapFormat.TILE_COLS + ", "
+            return "bitmaps and pairs of tiles of " + BitmapFormat.STRIP_ROWS + " x " + BitmapFormat.TILE_COLS + ", "
                 + BitmapFormat.field(packed, BitmapFormat.STRIP_COUNT) + " strips of "
                 + BitmapFormat.field(packed, BitmapFormat.TILE_COUNT);
         }

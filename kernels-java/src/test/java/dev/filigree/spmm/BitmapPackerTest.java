@@ -27,11 +27,9 @@ class BitmapPackerTest {
         return Seeds.of(40);
     }
 
-    private static MemorySegment pack(CsrMatrix a, int form, float[] bias, Arena arena) {
-        return BitmapPacker.pack(a, form, Layout.TOKEN_MAJOR, 3, bias, arena);
+    private static MemorySegment pack(CsrMatrix a, float[] bias, Arena arena) {
+        return BitmapPacker.pack(a, Layout.TOKEN_MAJOR, 3, bias, arena);
     }
-
-    private static final int[] FORMS = {BitmapFormat.ELEMENTS, BitmapFormat.PAIRS};
 
     /** Row by row, in bf16, with a NaN where nothing is stored. */
     private static float[] dense(CsrMatrix a) {
@@ -52,16 +50,9 @@ class BitmapPackerTest {
     void unpackingGivesTheMatrixBack(long seed) {
         SpmmCase test = SpmmCase.random(seed);
         CsrMatrix a = test.a();
-        for (int form : FORMS) {
-            unpack(test, a, form);
-        }
-    }
-
-    private static void unpack(SpmmCase test, CsrMatrix a, int form) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment packed = pack(a, form, test.bias(), arena);
+            MemorySegment packed = pack(a, test.bias(), arena);
             assertThat(BitmapTiles.unpack(packed)).isEqualTo(dense(a));
-            assertThat(BitmapFormat.field(packed, BitmapFormat.FORM)).isEqualTo(form);
             assertThat(BitmapFormat.field(packed, BitmapFormat.MAGIC)).isEqualTo(BitmapFormat.MAGIC_VALUE);
             assertThat(BitmapFormat.field(packed, BitmapFormat.BYTES)).isEqualTo(packed.byteSize());
             assertThat(BitmapFormat.field(packed, BitmapFormat.NNZ)).isEqualTo(a.nnz());
@@ -89,11 +80,9 @@ class BitmapPackerTest {
         CsrMatrix changed = CsrMatrix.fromSegments(
             a.rows(), a.cols(), a.rowOffsets(), a.columns(), MemorySegment.ofArray(values));
         try (Arena arena = Arena.ofConfined()) {
-            for (int form : FORMS) {
-                MemorySegment packed = pack(a, form, null, arena);
-                BitmapPacker.update(packed, MemorySegment.ofArray(values));
-                assertThat(packed.mismatch(pack(changed, form, null, arena))).isEqualTo(-1);
-            }
+            MemorySegment packed = pack(a, null, arena);
+            BitmapPacker.update(packed, MemorySegment.ofArray(values));
+            assertThat(packed.mismatch(pack(changed, null, arena))).isEqualTo(-1);
         }
     }
 
@@ -118,9 +107,7 @@ class BitmapPackerTest {
             Arrays.fill(offsets, row + 1, 34, 1);
             CsrMatrix a = CsrMatrix.fromArrays(33, 130, offsets, new int[] {at % 130}, new float[] {1.5f});
             try (Arena arena = Arena.ofConfined()) {
-                for (int form : FORMS) {
-                    assertThat(BitmapTiles.unpack(pack(a, form, null, arena))).isEqualTo(dense(a));
-                }
+                assertThat(BitmapTiles.unpack(pack(a, null, arena))).isEqualTo(dense(a));
             }
         }
     }
@@ -129,7 +116,7 @@ class BitmapPackerTest {
     void whatIsRead16BytesAtATimeIsAligned() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment packed =
-                pack(SpmmCase.uniform(3, 50, 200, 0.4), BitmapFormat.ELEMENTS, new float[50], arena);
+                pack(SpmmCase.uniform(3, 50, 200, 0.4), new float[50], arena);
             assertThat(packed.address() % BitmapFormat.ALIGNMENT).isZero();
             for (long table : new long[] {BitmapFormat.BIAS, BitmapFormat.TILE_STARTS, BitmapFormat.TILES}) {
                 assertThat(BitmapFormat.field(packed, table) % BitmapFormat.ALIGNMENT).isZero();
@@ -140,16 +127,11 @@ class BitmapPackerTest {
     }
 
     @Test
-    void verySparseMatricesArePackedByPairs() {
-        record Form(double density, int form) {}
-        for (Form expected : new Form[] {new Form(0.5, BitmapFormat.ELEMENTS), new Form(0.3, BitmapFormat.ELEMENTS),
-            new Form(0.1, BitmapFormat.PAIRS), new Form(0.02, BitmapFormat.PAIRS)}) {
-            CsrMatrix a = SpmmCase.uniform(1, 64, 640, expected.density);
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment packed = BitmapPacker.pack(a, Layout.FEATURE_MAJOR, 0, null, arena);
-                assertThat(BitmapFormat.field(packed, BitmapFormat.FORM)).as("density %s", expected.density)
-                    .isEqualTo(expected.form);
-            }
+    void theLargestTileIsInTheHeader() {
+        CsrMatrix a = CsrMatrix.fromArrays(2, 130, new int[] {0, 3, 5}, new int[] {1, 64, 65, 64, 66}, new float[5]);
+        try (Arena arena = Arena.ofConfined()) {
+            // Three pairs: (64, 65) of the first row, (64, 65) and (66, 67) of the second.
+            assertThat(BitmapFormat.field(pack(a, null, arena), BitmapFormat.TILE_BYTES)).isEqualTo(96);
         }
     }
 
@@ -157,7 +139,7 @@ class BitmapPackerTest {
     void aStoredZeroOfAPairIsNotAnAbsentOne() {
         CsrMatrix a = CsrMatrix.fromArrays(1, 4, new int[] {0, 2}, new int[] {0, 3}, new float[] {-0f, 2f});
         try (Arena arena = Arena.ofConfined()) {
-            float[] dense = BitmapTiles.unpack(pack(a, BitmapFormat.PAIRS, null, arena));
+            float[] dense = BitmapTiles.unpack(pack(a, null, arena));
             assertThat(dense).containsExactly(0f, Float.NaN, Float.NaN, 2f);
         }
     }

@@ -472,24 +472,6 @@ public class FiligreeCuda extends FiligreeCuda$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-    private static final int FILIGREE_CUDA_BITMAP_ELEMENTS = (int)0L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FILIGREE_CUDA_BITMAP_ELEMENTS = 0
-     * }
-     */
-    public static int FILIGREE_CUDA_BITMAP_ELEMENTS() {
-        return FILIGREE_CUDA_BITMAP_ELEMENTS;
-    }
-    private static final int FILIGREE_CUDA_BITMAP_PAIRS = (int)1L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.FILIGREE_CUDA_BITMAP_PAIRS = 1
-     * }
-     */
-    public static int FILIGREE_CUDA_BITMAP_PAIRS() {
-        return FILIGREE_CUDA_BITMAP_PAIRS;
-    }
 
     private static class filigree_cuda_spmm_bitmap_bf16 {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(

@@ -27,7 +27,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t bias;
  *     int64_t tile_starts;
  *     int64_t tiles;
- *     int64_t form;
+ *     int64_t tile_bytes;
  * }
  * }
  */
@@ -50,7 +50,7 @@ public class filigree_cuda_bitmap_packed {
         FiligreeCuda.C_LONG.withName("bias"),
         FiligreeCuda.C_LONG.withName("tile_starts"),
         FiligreeCuda.C_LONG.withName("tiles"),
-        FiligreeCuda.C_LONG.withName("form")
+        FiligreeCuda.C_LONG.withName("tile_bytes")
     ).withName("filigree_cuda_bitmap_packed");
 
     /**
@@ -588,48 +588,48 @@ public class filigree_cuda_bitmap_packed {
         struct.set(tiles$LAYOUT, tiles$OFFSET, fieldValue);
     }
 
-    private static final OfLong form$LAYOUT = (OfLong)$LAYOUT.select(groupElement("form"));
+    private static final OfLong tile_bytes$LAYOUT = (OfLong)$LAYOUT.select(groupElement("tile_bytes"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int64_t form
+     * int64_t tile_bytes
      * }
      */
-    public static final OfLong form$layout() {
-        return form$LAYOUT;
+    public static final OfLong tile_bytes$layout() {
+        return tile_bytes$LAYOUT;
     }
 
-    private static final long form$OFFSET = $LAYOUT.byteOffset(groupElement("form"));
+    private static final long tile_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("tile_bytes"));
 
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int64_t form
+     * int64_t tile_bytes
      * }
      */
-    public static final long form$offset() {
-        return form$OFFSET;
+    public static final long tile_bytes$offset() {
+        return tile_bytes$OFFSET;
     }
 
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int64_t form
+     * int64_t tile_bytes
      * }
      */
-    public static long form(MemorySegment struct) {
-        return struct.get(form$LAYOUT, form$OFFSET);
+    public static long tile_bytes(MemorySegment struct) {
+        return struct.get(tile_bytes$LAYOUT, tile_bytes$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int64_t form
+     * int64_t tile_bytes
      * }
      */
-    public static void form(MemorySegment struct, long fieldValue) {
-        struct.set(form$LAYOUT, form$OFFSET, fieldValue);
+    public static void tile_bytes(MemorySegment struct, long fieldValue) {
+        struct.set(tile_bytes$LAYOUT, tile_bytes$OFFSET, fieldValue);
     }
 
     /**

@@ -41,9 +41,10 @@ public final class BitmapTiles {
                 ROW_OF_A[(lane * 4 + register) * 2 + half] = n[3];
                 COLUMN_OF_A[(lane * 4 + register) * 2 + half] = n[4];
             } else if (fields[0].equals("b")) {
-                // A lane has 16 columns of X that follow each other, and gives four of them to each multiplication.
+                // A lane has two runs of 8 columns of X, and gives four of them to each multiplication.
                 for (int step = 0; step < STEPS; step++) {
-                    TILE_COLUMN[step][n[3]] = 16 * (lane % 4) + 4 * step + 2 * register + half;
+                    TILE_COLUMN[step][n[3]] =
+                        32 * (step / 2) + 8 * (lane % 4) + 4 * (step % 2) + 2 * register + half;
                 }
             }
         }
@@ -64,7 +65,8 @@ public final class BitmapTiles {
     /**
      * The matrix, row by row, with a NaN where nothing is stored.
      *
-     * @throws IllegalStateException if a tile does not end where the next begins, or stores something outside the matrix
+     * @throws IllegalStateException if a tile does not end where the next begins, counts its pairs wrongly, is larger than
+     *     the header says, or stores something outside the matrix
      */
     public static float[] unpack(MemorySegment packed) {
         int rows = (int) BitmapFormat.field(packed, BitmapFormat.ROWS);
@@ -90,12 +92,14 @@ public final class BitmapTiles {
     private static void unpack(MemorySegment packed, int strip, int tile, float[] dense, int rows, int cols) {
         long index = strip * BitmapFormat.field(packed, BitmapFormat.TILE_COUNT) + tile;
         Matrix to = new Matrix(dense, rows, cols, strip * 16, tile * 64);
-        long end = BitmapFormat.field(packed, BitmapFormat.FORM) == BitmapFormat.PAIRS
-            ? unpackPairs(packed, begin(packed, index), to) : unpackElements(packed, begin(packed, index), to);
+        long end = unpackPairs(packed, begin(packed, index), to);
         for (; end % 16 != 0; end += Short.BYTES) {
             if (packed.get(ValueLayout.JAVA_SHORT, end) != 0) {
                 throw new IllegalStateException("tile " + index + " has something after what it stores");
             }
+        }
+        if (end - begin(packed, index) > BitmapFormat.field(packed, BitmapFormat.TILE_BYTES)) {
+            throw new IllegalStateException("tile " + index + " is larger than the largest");
         }
         if (end != begin(packed, index + 1)) {
             throw new IllegalStateException("tile " + index + " ends at byte " + end + ", the next begins at "
@@ -118,25 +122,15 @@ public final class BitmapTiles {
         }
     }
 
-    private static long unpackElements(MemorySegment packed, long at, Matrix to) {
-        long value = at + 32 * Integer.BYTES;
-        for (int step = 0; step < STEPS; step++) {
-            for (int register = 0; register < 4; register++) {
-                for (int bit = 0; bit < Long.SIZE; bit++) {
-                    long word = at + Integer.BYTES * (8L * step + (bit < 32 ? 0 : 4) + register);
-                    if ((packed.get(ValueLayout.JAVA_INT, word) >>> bit % 32 & 1) != 0) {
-                        to.set(step, bit / 2, register, bit % 2, packed.get(ValueLayout.JAVA_SHORT, value));
-                        value += Short.BYTES;
-                    }
-                }
-            }
-        }
-        return value;
-    }
-
     private static long unpackPairs(MemorySegment packed, long at, Matrix to) {
-        long value = at + LANES * Short.BYTES;
+        long pairs = at + (LANES + LANES / 4) * Short.BYTES;
+        long value = pairs;
         for (int lane = 0; lane < LANES; lane++) {
+            long before = packed.get(ValueLayout.JAVA_SHORT, at + LANES * Short.BYTES + lane / 4 * Short.BYTES);
+            if (lane % 4 == 0 && before != (value - pairs) / 4) {
+                throw new IllegalStateException("lane " + lane + " is said to follow " + before + " pairs, not "
+                    + (value - pairs) / 4);
+            }
             int mask = packed.get(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane);
             for (int bit = 0; bit < 16; bit++) {
                 for (int half = 0; half < 2 && (mask >>> bit & 1) != 0; half++, value += Short.BYTES) {
