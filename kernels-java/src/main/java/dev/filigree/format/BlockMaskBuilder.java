@@ -90,11 +90,10 @@ final class BlockMaskBuilder {
         }
         int words = grid.blockCols() / BlockGrid.GRANULE;
         short[] bits = new short[grid.blockRows() * words];
+        int at = 0;
         for (int i = row; i < rowEnd; i++) {
-            for (int j = col; j < colEnd; j++) {
-                if (rule.test(i + offset, j)) {
-                    bits[(i - row) * words + (j - col) / 16] |= (short) (1 << (j - col) % 16);
-                }
+            for (int j = col; j < col + grid.blockCols(); j += BlockGrid.GRANULE) {
+                bits[at++] = (short) rule.word(i + offset, j);
             }
         }
         add(head, rowBlock, colBlock, bits);
@@ -107,12 +106,14 @@ final class BlockMaskBuilder {
         int cols = Math.min(grid.blockCols(), grid.keys() - colBlock * grid.blockCols());
         boolean all = true;
         boolean none = true;
-        for (int i = 0; i < bits.length; i++) {
-            int inside = i / words < rows ? Math.clamp(cols - i % words * 16L, 0, 16) : 0;
-            int mask = (1 << inside) - 1;
-            bits[i] &= (short) mask;
-            all &= (bits[i] & 0xffff) == mask;
-            none &= bits[i] == 0;
+        for (int word = 0; word < words; word++) {
+            int inside = ElementRule.range(0, cols - word * BlockGrid.GRANULE);
+            for (int row = 0, at = word; at < bits.length; row++, at += words) {
+                int mask = row < rows ? inside : 0;
+                bits[at] &= (short) mask;
+                all &= (bits[at] & 0xffff) == mask;
+                none &= bits[at] == 0;
+            }
         }
         if (all || none) {
             return all ? FULL : EMPTY;

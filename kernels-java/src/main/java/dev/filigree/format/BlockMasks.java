@@ -41,7 +41,7 @@ public final class BlockMasks {
             return of(grid, band);
         }
         ElementRule columns = new ElementRule.Columns(0, sinks);
-        return of(grid, new ElementRule.AnyOf(band, columns)).intersection(causal(grid));
+        return of(grid, new ElementRule.Causal(new ElementRule.AnyOf(band, columns)));
     }
 
     /**
@@ -120,7 +120,7 @@ public final class BlockMasks {
     public static BlockMask verticalSlash(BlockGrid grid, int[] verticals, int[] slashes) {
         requireBelowKeys("verticals", verticals, grid);
         requireBelowKeys("slashes", slashes, grid);
-        return of(grid, new ElementRule.VerticalSlash(verticals, slashes)).intersection(causal(grid));
+        return of(grid, new ElementRule.Causal(new ElementRule.VerticalSlash(grid.keys(), verticals, slashes)));
     }
 
     /**
@@ -194,8 +194,13 @@ public final class BlockMasks {
 
     private record Elements(boolean[][] allowed, int offset) implements ElementRule {
         @Override
-        public boolean test(int p, int j) {
-            return allowed[p - offset][j];
+        public int word(int p, int j) {
+            boolean[] row = allowed[p - offset];
+            int word = 0;
+            for (int key = j; key < Math.min(row.length, j + WORD); key++) {
+                word |= row[key] ? 1 << key - j : 0;
+            }
+            return word;
         }
 
         @Override
