@@ -478,8 +478,8 @@ FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attentio
  *   l[c]  = l[c] * alpha, then + p_j + p_(j - 1), in this order, over the pairs of the step's keys that are the c-th, the
  *           c + 16-th, ... of the step; as vdpbf16ps by 1, and a pair that is missing to a multiple of 16 is +0
  *   acc   = acc * alpha unless alpha == 1, then the products of the pairs of p and v over the step's keys in list order
- * l is a sum of rounded weights, so that the weights of a row still add up to one: out differs from exact attention by
- * 2^-7 of the weighted magnitudes of v at most, besides its own rounding, and lse by 2^-8.
+ * l is a sum of rounded weights, so that the weights of a row still add up to one: besides its own rounding, out differs
+ * from exact attention by 2^-8 / (1 - 2^-8) of the weighted magnitudes of v - out at most, and lse by as much of 1.
  *
  * packed   pair_count * (K + V) / 2 words, 64-byte aligned
  */

@@ -14,14 +14,19 @@ import java.util.function.IntPredicate;
  * their magnitudes; its weight by a factor of {@code exp(e)}; the output, a quotient of sums of n weights, by
  * {@code (8 + 2 sqrt(n)) 2^-24 + 2 (exp(e) - 1)} of the weighted magnitudes of the values.
  *
- * <p>In bf16, each weight is rounded, which may change it by 2^-8, in the values' sum and in that of the weights: 2^-7
- * more, and 2^-8 for the log-sum-exp. The rounding of a bf16 output is another 2^-8 of itself.
+ * <p>In bf16, each weight w is rounded to {@code w (1 + r)}, {@code |r| <= 2^-8}, in the values' sum and in that of the
+ * weights, whose quotient is the output. The weighted distances of the values from the exact output add up to nothing,
+ * so that it moves by {@code sum(w r (v - out)) / sum(w (1 + r))}: at most {@code 2^-8 / (1 - 2^-8)} of the weighted
+ * magnitudes of these distances, and the log-sum-exp by as much of 1. The rounding of a bf16 output is another 2^-8 of
+ * itself.
  */
 public final class AttentionReference {
 
     private static final double UNIT = 0x1p-24;
     private static final double TINY = 0x1p-126;
     private static final double BF16_UNIT = 0x1p-8;
+    /** What rounding the weights to bf16 may change, as a share. */
+    private static final double BF16_WEIGHTS = BF16_UNIT / (1 - BF16_UNIT);
 
     private final AttentionCase test;
     private final IntPredicate wanted;
@@ -131,8 +136,7 @@ public final class AttentionReference {
         lse[row] = count == 0 ? Double.NEGATIVE_INFINITY : max + Math.log(total);
         boolean isBf16 = test.dtype() == DType.BF16;
         double relative = (8 + 2 * Math.sqrt(count)) * UNIT + 2 * Math.expm1(2 * worst);
-        lseTolerance[row] = count == 0 ? 0 : relative + 8 * UNIT * Math.abs(lse[row]) + (isBf16 ? BF16_UNIT : 0);
-        double ofMagnitude = relative + (isBf16 ? 2 * BF16_UNIT : 0);
+        lseTolerance[row] = count == 0 ? 0 : relative + 8 * UNIT * Math.abs(lse[row]) + (isBf16 ? BF16_WEIGHTS : 0);
         double ofResult = test.outDtype() == DType.BF16 ? BF16_UNIT : 0;
         for (int d = 0; d < test.dim() && count > 0; d++) {
             double sum = 0;
@@ -144,8 +148,15 @@ public final class AttentionReference {
                     magnitude += Math.abs(term);
                 }
             }
+            double distances = 0;
+            for (int j = 0; j < scores.length && isBf16; j++) {
+                if (scores[j] > 0) {
+                    distances += scores[j] / total * Math.abs(v.get(b, kvHead, j, d) - sum);
+                }
+            }
             expected[row * test.dim() + d] = sum;
-            tolerance[row * test.dim() + d] = ofMagnitude * magnitude + ofResult * Math.abs(sum) + 64 * count * TINY;
+            double error = relative * magnitude + BF16_WEIGHTS * distances;
+            tolerance[row * test.dim() + d] = error + ofResult * (Math.abs(sum) + error) + 64 * count * TINY;
             norm = Math.max(norm, Math.abs(sum));
         }
     }
