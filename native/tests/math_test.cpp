@@ -186,18 +186,28 @@ void avx512_against_scalar() {
     }
 }
 
-// Softmax's shorter exp, where it may be used.
+// Softmax's shorter exp, where it may be used: of a vector, and of four.
 void nonpositive_exp_against_scalar() {
-    float x[kLanes];
+    constexpr int kFour = 4 * kLanes;
+    float x[kFour];
     int lane = 0;
     sweep([&](float value) {
         if (value > 0.0f) return;
         x[lane] = value;
-        if (++lane < kLanes) return;
-        float y[kLanes];
-        _mm512_storeu_ps(y, filigree::exp_nonpositive(_mm512_loadu_ps(x)));
-        for (lane = kLanes - 1; lane >= 0; --lane) {
-            check("exp_nonpositive", 0, x[lane], y[lane], filigree::exp(x[lane]));
+        if (++lane < kFour) return;
+        __m512 y[4];
+        for (int i = 0; i < 4; ++i) y[i] = _mm512_loadu_ps(x + i * kLanes);
+        filigree::exp_nonpositive(y[0], y[1], y[2], y[3]);
+        float one[kFour];
+        float four[kFour];
+        for (int i = 0; i < 4; ++i) {
+            _mm512_storeu_ps(one + i * kLanes, filigree::exp_nonpositive(_mm512_loadu_ps(x + i * kLanes)));
+            _mm512_storeu_ps(four + i * kLanes, y[i]);
+        }
+        for (lane = kFour - 1; lane >= 0; --lane) {
+            const float expected = filigree::exp(x[lane]);
+            check("exp_nonpositive", 0, x[lane], one[lane], expected);
+            check("exp_nonpositive of four", 0, x[lane], four[lane], expected);
         }
         lane = 0;
     });

@@ -283,7 +283,7 @@ template <class T> void step(const Plan<T> &p, const Tile &t, int64_t units, con
 
     for (int64_t u = 0; u < units; ++u) {
         float *scores = t.scores + u * m.unit_keys;
-        Ahead ahead(values + unit[u] * value_words, 1, value_words * kWord, 0, groups);
+        Ahead ahead = Ahead::of(values + unit[u] * value_words, value_words * kWord, groups);
         for (int64_t d = 0; d < p.depth; d += kStep)
             product<T>(t.queries + d / kStep * t.padded * kStride, t.padded, smaller(kStep, p.depth - d),
                        keys + unit[u] * key_words + d * kLanes, p.depth * kLanes, m.unit_keys / kLanes,
@@ -292,15 +292,15 @@ template <class T> void step(const Plan<T> &p, const Tile &t, int64_t units, con
     }
     Ahead queries;
     if (is_last && next != nullptr)
-        queries = Ahead(queries_of(p, *next), next->rows, p.depth * kWord, p.shape->q.row * kWord / T::kPerWord,
-                        t.padded);
+        queries = Ahead::of_rows(
+            queries_of(p, *next), next->rows, p.depth * kWord, p.shape->q.row * kWord / T::kPerWord);
     normalise<T>(t, units * m.unit_keys, queries);
     rescale(t, p.width);
     for (int64_t u = 0; u < units; ++u) {
         Ahead ahead;
         if (after != nullptr && entry_after + u < after->end)
-            ahead = Ahead(p.call->packed + after->index * p.pair_words + list[entry_after + u] * key_words, 1,
-                          key_words * kWord, 0, groups);
+            ahead = Ahead::of(p.call->packed + after->index * p.pair_words + list[entry_after + u] * key_words,
+                              key_words * kWord, groups);
         product<T>(t.scores + u * p.rows, t.padded, p.rows, values + unit[u] * value_words, p.rows * kLanes,
                    p.width / kLanes, Sums{t.acc, p.width, false, 1.0f}, ahead);
     }

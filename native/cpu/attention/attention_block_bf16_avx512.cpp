@@ -29,7 +29,17 @@ struct Bf16Block {
      * bf16_from_float. */
     static FILIGREE_INLINE __m512 weigh(float *scores, int64_t columns, __m512 reference, __m512 sum) {
         const __m512i ones = _mm512_set1_epi32(0x3f803f80);
-        for (int64_t j = 0; j < columns; j += 2 * kLanes) {
+        int64_t j = 0;
+        for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
+            Row<4> w;
+            load(w, scores + j);
+            filigree::weigh(w, reference);
+            const auto first = (__m512i)_mm512_cvtne2ps_pbh(w.v1, w.v0);
+            const auto second = (__m512i)_mm512_cvtne2ps_pbh(w.v3, w.v2);
+            _mm512_storeu_si512(scores + j / 2, first), _mm512_storeu_si512(scores + j / 2 + kLanes, second);
+            sum = dot_pairs(second, ones, dot_pairs(first, ones, sum));
+        }
+        for (; j < columns; j += 2 * kLanes) {
             const __m512 low = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(scores + j), reference));
             const __m512 high =
                 j + kLanes < columns

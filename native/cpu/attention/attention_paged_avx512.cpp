@@ -88,29 +88,36 @@ template <class T> void find(Split<T> &split, Step<T> &step) {
     split.next += step.count;
 }
 
-/* Streams that are fetched in turn: memory serves several at several times the speed of one. */
-constexpr int64_t kStreams = 4;
-
-/* Asks for keys and values of the step to come: a part of each is a stream. */
+/*
+ * Asks for the rows to come in the order of their use, the keys of a step, its values, the next step: so far ahead that
+ * memory answers in time, and so near that they are still in L1 then.
+ */
 template <class T> class Fetch {
 public:
-    Fetch(const Step<T> &step, int64_t dim)
-        : step_(step), part_((step.count + kStreams / 2 - 1) / (kStreams / 2)),
-          bytes_(dim * static_cast<int64_t>(sizeof(T))) {}
+    Fetch(const Step<T> &step, const Step<T> &next, int64_t dim)
+        : lines_((dim * static_cast<int64_t>(sizeof(T)) + kLine - 1) / kLine) {
+        int64_t row = -((kLead + lines_ * kLine - 1) / (lines_ * kLine));
+        const auto append = [&](const T *const *rows, int64_t count) __attribute__((always_inline)) {
+            for (int64_t i = 0; i < count && row < 2 * kStep; ++i, ++row)
+                if (row >= 0) rows_[row] = rows[i];
+        };
+        append(step.keys, step.count), append(step.values, step.count);
+        append(next.keys, next.count), append(next.values, next.count);
+        /* Nothing follows: what is at hand costs least. */
+        for (row = row < 0 ? 0 : row; row < 2 * kStep; ++row) rows_[row] = step.values[step.count - 1];
+    }
 
     /* A row for each that is worked on. */
     FILIGREE_INLINE void row() {
-        const int64_t stream = next_ % kStreams, in_part = next_ / kStreams;
-        const int64_t row = stream / 2 * part_ + in_part;
-        ++next_;
-        if (in_part >= part_ || row >= step_.count) return;
-        const char *at = reinterpret_cast<const char *>(stream % 2 == 0 ? step_.keys[row] : step_.values[row]);
-        for (int64_t i = 0; i < bytes_; i += 64) _mm_prefetch(at + i, _MM_HINT_T0);
+        const char *line = reinterpret_cast<const char *>(rows_[next_++]);
+        for (int64_t i = 0; i < lines_; ++i, line += kLine) _mm_prefetch(line, _MM_HINT_T0);
     }
 
 private:
-    const Step<T> &step_;
-    int64_t part_, bytes_, next_ = 0;
+    static constexpr int64_t kLine = 64, kLead = 16384;
+
+    const T *rows_[2 * kStep];
+    int64_t lines_, next_ = 0;
 };
 
 /* ---- scores ---- */
@@ -140,9 +147,7 @@ template <int R, class T>
 FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const T *first, const T *second,
                               float *sums) {
     Row<R> a, b;
-    for (int64_t d = 0; d < dim; d += kLanes) {
-        const __mmask16 lanes = first_lanes(smaller(kLanes, dim - d));
-        const __m512 x = widened(first + d, lanes), y = widened(second + d, lanes);
+    const auto products = [&](int64_t d, __m512 x, __m512 y) __attribute__((always_inline)) {
         const __m512 q0 = _mm512_load_ps(q + d);
         a.v0 = _mm512_fmadd_ps(q0, x, a.v0), b.v0 = _mm512_fmadd_ps(q0, y, b.v0);
         if constexpr (R > 1) {
@@ -157,6 +162,12 @@ FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const 
             const __m512 q3 = _mm512_load_ps(q + 3 * width + d);
             a.v3 = _mm512_fmadd_ps(q3, x, a.v3), b.v3 = _mm512_fmadd_ps(q3, y, b.v3);
         }
+    };
+    int64_t d = 0;
+    for (; d + kLanes <= dim; d += kLanes) products(d, widened(first + d), widened(second + d));
+    if (d < dim) {
+        const __mmask16 lanes = first_lanes(dim - d);
+        products(d, widened(first + d, lanes), widened(second + d, lanes));
     }
     constexpr int64_t query = kLanes * kLanes;
     _mm512_store_ps(sums, a.v0), _mm512_store_ps(sums + kLanes, b.v0);
@@ -323,7 +334,7 @@ template <class T> void attend(Split<T> &split, const TileRows &t, const Split<T
             Split<T> copy = *following;
             find(copy, after);
         }
-        Fetch<T> ahead(next.count > 0 ? next : after, dim);
+        Fetch<T> ahead(step, next.count > 0 ? next : after, dim);
         Ahead nothing;
         score(t, step, dim, ahead);
         modify(split, t, step);

@@ -77,24 +77,32 @@ class Ahead {
 public:
     Ahead() = default;
 
-    /* Rows of some bytes each, `stride` bytes apart, in so many shares. */
-    Ahead(const void *begin, int64_t rows, int64_t bytes, int64_t stride, int64_t shares)
-        : row_(static_cast<const char *>(begin)), rows_(rows), bytes_(bytes), stride_(stride),
-          share_((rows * round_up(bytes, kLine) / kLine + shares - 1) / shares) {}
+    /* Some bytes, in so many shares. */
+    static Ahead of(const void *begin, int64_t bytes, int64_t shares) {
+        const int64_t lines = (bytes + kLine * shares - 1) / (kLine * shares);
+        return {begin, shares, lines, lines * kLine};
+    }
+
+    /* Rows of some bytes each, `stride` bytes apart: a row is a share. */
+    static Ahead of_rows(const void *begin, int64_t rows, int64_t bytes, int64_t stride) {
+        return {begin, rows, (bytes + kLine - 1) / kLine, stride};
+    }
 
     FILIGREE_INLINE void fetch_share() {
-        for (int64_t i = 0; i < share_ && rows_ > 0; ++i) {
-            _mm_prefetch(row_ + at_, _MM_HINT_T1);
-            at_ += kLine;
-            if (at_ >= bytes_) at_ = 0, row_ += stride_, --rows_;
-        }
+        if (shares_ == 0) return;
+        const char *const end = at_ + lines_ * kLine;
+        for (const char *line = at_; line < end; line += kLine) _mm_prefetch(line, _MM_HINT_T1);
+        at_ += stride_, --shares_;
     }
 
 private:
     static constexpr int64_t kLine = 64;
 
-    const char *row_ = nullptr;
-    int64_t rows_ = 0, bytes_ = 0, stride_ = 0, share_ = 0, at_ = 0;
+    Ahead(const void *begin, int64_t shares, int64_t lines, int64_t stride)
+        : at_(static_cast<const char *>(begin)), shares_(shares), lines_(lines), stride_(stride) {}
+
+    const char *at_ = nullptr;
+    int64_t shares_ = 0, lines_ = 0, stride_ = 0;
 };
 
 /* ---- rows of registers ---- */
@@ -119,13 +127,28 @@ template <int P> FILIGREE_INLINE void store(const Row<P> &r, float *to) {
     if constexpr (P > 3) _mm512_storeu_ps(to + 48, r.v3);
 }
 
+/* Scores to weights. */
+FILIGREE_INLINE void weigh(Row<4> &r, __m512 reference) {
+    r.v0 = _mm512_sub_ps(r.v0, reference), r.v1 = _mm512_sub_ps(r.v1, reference);
+    r.v2 = _mm512_sub_ps(r.v2, reference), r.v3 = _mm512_sub_ps(r.v3, reference);
+    exp_nonpositive(r.v0, r.v1, r.v2, r.v3);
+}
+
 /* What is done with words and weights of f32. */
 struct F32Words {
     static FILIGREE_INLINE __m512 multiply_add(__m512 a, __m512 b, __m512 sum) { return _mm512_fmadd_ps(a, b, sum); }
 
     /* Scores to weights in place; returns the sums with the weights added. */
     static FILIGREE_INLINE __m512 weigh(float *scores, int64_t columns, __m512 reference, __m512 sum) {
-        for (int64_t j = 0; j < columns; j += kLanes) {
+        int64_t j = 0;
+        for (; j + 4 * kLanes <= columns; j += 4 * kLanes) {
+            Row<4> w;
+            load(w, scores + j);
+            filigree::weigh(w, reference);
+            store(w, scores + j);
+            sum = _mm512_add_ps(_mm512_add_ps(_mm512_add_ps(_mm512_add_ps(sum, w.v0), w.v1), w.v2), w.v3);
+        }
+        for (; j < columns; j += kLanes) {
             const __m512 weight = exp_nonpositive(_mm512_sub_ps(_mm512_loadu_ps(scores + j), reference));
             _mm512_storeu_ps(scores + j, weight);
             sum = _mm512_add_ps(sum, weight);
@@ -154,18 +177,16 @@ inline void cap_scores(const TileRows &t, float *scores, int64_t columns, float 
 
 /* ---- weights ---- */
 
-/* The largest of each row, lane by lane. */
-FILIGREE_INLINE __m512 largest_lanes(const float *row, int64_t columns) {
-    __m512 lanes = _mm512_set1_ps(-__builtin_inff());
-    for (int64_t j = 0; j < columns; j += kLanes) lanes = _mm512_max_ps(_mm512_loadu_ps(row + j), lanes);
-    return lanes;
-}
-
 /* Of four rows: lane 4 l + i holds the largest of quarter l of row i. */
 FILIGREE_INLINE __m512 largest_of_four(const float *rows, int64_t columns) {
-    const __m512 r0 = largest_lanes(rows, columns), r1 = largest_lanes(rows + kStride, columns);
-    const __m512 r2 = largest_lanes(rows + 2 * kStride, columns);
-    const __m512 r3 = largest_lanes(rows + 3 * kStride, columns);
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    __m512 r0 = lowest, r1 = lowest, r2 = lowest, r3 = lowest;
+    for (int64_t j = 0; j < columns; j += kLanes, rows += kLanes) {
+        r0 = _mm512_max_ps(_mm512_loadu_ps(rows), r0);
+        r1 = _mm512_max_ps(_mm512_loadu_ps(rows + kStride), r1);
+        r2 = _mm512_max_ps(_mm512_loadu_ps(rows + 2 * kStride), r2);
+        r3 = _mm512_max_ps(_mm512_loadu_ps(rows + 3 * kStride), r3);
+    }
     const __m512d r01 =
         _mm512_castps_pd(_mm512_max_ps(_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1)));
     const __m512d r23 =
@@ -187,9 +208,9 @@ FILIGREE_INLINE __m512 largest_of(const float *scores, int64_t rows, int64_t col
     return _mm512_max_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
 }
 
-/* Scores to weights. Maxima of 16 rows at a time: row by row, each would wait for a chain across lanes. */
-template <class Words = F32Words>
-__attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahead &ahead) {
+/* The maxima of a step, and what the sums so far are multiplied by. Sixteen rows at a time: row by row, each would wait
+ * for a chain across lanes. */
+FILIGREE_INLINE void raise_maxima(const TileRows &t, int64_t columns) {
     const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
     for (int64_t first = 0; first < t.padded; first += kLanes) {
         const int64_t rows = smaller(kLanes, t.padded - first);
@@ -198,18 +219,23 @@ __attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahe
             _mm512_max_ps(largest_of(t.scores + first * kStride, rows, columns), old), _mm512_setzero_ps());
         const __mmask16 keeps =
             _mm512_cmp_ps_mask(max, old, _CMP_EQ_OQ) | _mm512_cmp_ps_mask(old, lowest, _CMP_EQ_OQ);
-        alignas(64) float reference[kLanes];
-        _mm512_store_ps(reference, _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max));
         _mm512_store_ps(t.max + first, max);
         _mm512_store_ps(t.alpha + first, _mm512_mask_blend_ps(keeps, exp_nonpositive(_mm512_sub_ps(old, max)),
                                                               _mm512_set1_ps(1.0f)));
-        for (int64_t r = first; r < first + rows; ++r) {
-            ahead.fetch_share();
-            float *s = t.scores + r * kStride;
-            const __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
-            _mm512_store_ps(t.sums + r * kLanes,
-                            Words::weigh(s, columns, _mm512_set1_ps(reference[r - first]), sum));
-        }
+    }
+}
+
+/* Scores to weights. All maxima come first: no weight waits for one then. */
+template <class Words = F32Words>
+__attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahead &ahead) {
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    raise_maxima(t, columns);
+    for (int64_t r = 0; r < t.padded; ++r) {
+        ahead.fetch_share();
+        const __m512 max = _mm512_set1_ps(t.max[r]);
+        const __m512 reference = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max);
+        const __m512 sum = _mm512_mul_ps(_mm512_load_ps(t.sums + r * kLanes), _mm512_set1_ps(t.alpha[r]));
+        _mm512_store_ps(t.sums + r * kLanes, Words::weigh(t.scores + r * kStride, columns, reference, sum));
     }
 }
 

@@ -220,6 +220,30 @@ static inline __m512 exp_nonpositive(__m512 x) {
     return _mm512_maskz_scalef_ps(normal, p, n);
 }
 
+// The same of four vectors, step by step: one after the other, the steps of each would wait for one another where the
+// processor holds what waits, and leave no room for those of the next.
+static inline void exp_nonpositive(__m512 &x0, __m512 &x1, __m512 &x2, __m512 &x3) {
+    using namespace math_constants;
+    using namespace math_detail;
+    __m512 x[4] = {x0, x1, x2, x3}, n[4], r[4], p[4];
+    __mmask16 normal[4];
+#define FILIGREE_EACH _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i)
+    FILIGREE_EACH n[i] = fma(x[i], splat(LOG2_E), splat(ROUND_MAGIC));
+    FILIGREE_EACH normal[i] = _mm512_cmp_ps_mask(x[i], splat(EXP_UNDERFLOW), _CMP_NLT_UQ);
+    FILIGREE_EACH n[i] = _mm512_sub_ps(n[i], splat(ROUND_MAGIC));
+    FILIGREE_EACH r[i] = fma(n[i], splat(MINUS_LN2_HIGH), x[i]);
+    FILIGREE_EACH r[i] = fma(n[i], splat(MINUS_LN2_LOW), r[i]);
+    FILIGREE_EACH p[i] = fma(splat(EXP_C6), r[i], splat(EXP_C5));
+    FILIGREE_EACH p[i] = fma(p[i], r[i], splat(EXP_C4));
+    FILIGREE_EACH p[i] = fma(p[i], r[i], splat(EXP_C3));
+    FILIGREE_EACH p[i] = fma(p[i], r[i], splat(EXP_C2));
+    FILIGREE_EACH p[i] = fma(p[i], r[i], splat(1.0f));
+    FILIGREE_EACH p[i] = fma(p[i], r[i], splat(1.0f));
+    FILIGREE_EACH x[i] = _mm512_maskz_scalef_ps(normal[i], p[i], n[i]);
+#undef FILIGREE_EACH
+    x0 = x[0], x1 = x[1], x2 = x[2], x3 = x[3];
+}
+
 static inline __m512 sigmoid(__m512 x) {
     using namespace math_detail;
     return _mm512_div_ps(splat(1.0f), _mm512_add_ps(splat(1.0f), exp(negate(x))));
