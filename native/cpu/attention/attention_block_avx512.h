@@ -22,7 +22,7 @@
  *   multiply_add, weigh            as F32Words has them
  *   load_queries(tile, q, stride, depth, scale)
  *   value_words(v, stride, j, rows, lanes)            the j-th row of a panel of values, of `rows` keys
- *   store_row(row, dim, dtype, out, at)               a row of results to element `at` of the output
+ *   store_row(row, factor, dim, dtype, out, at)       a row, multiplied, to element `at` of the output
  */
 #ifndef __AVX512F__
 #error "this header needs AVX-512"
@@ -124,7 +124,7 @@ struct Sums {
     float *at;
     int64_t stride;
     bool fresh;   /* they start from +0 */
-    float factor; /* scores, where queries are not scaled */
+    float factor; /* of fresh sums, where queries are not scaled */
 };
 
 /* C = (C or +0) + A * B for four rows, P panels of B. */
@@ -181,6 +181,7 @@ struct Tile : TileRows {
     int64_t first;
     int64_t keys;       /* that count */
     int64_t entry, end; /* of its list */
+    bool fresh;         /* acc has no sums yet */
 };
 
 template <class T> Tile tile_of(const Plan<T> &p, int64_t item) {
@@ -214,7 +215,10 @@ template <class T> float *state_of(const Plan<T> &p, const Tile &t) {
            ((t.batch * p.shape->heads + t.head) * p.mask->queries + t.first) * (p.dim + kLanes + 1);
 }
 
-template <class T> void begin_sums(const Plan<T> &p, const Tile &t) {
+/* A tile with keys has its acc written by the first of them. */
+template <class T> void begin_sums(const Plan<T> &p, Tile &t) {
+    t.fresh = p.call->state == nullptr && t.entry < t.end;
+    if (t.fresh) return clear_weights(t);
     clear_sums(t, p.dim);
     if (p.call->state == nullptr) return;
     const float *state = state_of(p, t);
@@ -295,14 +299,14 @@ template <class T> void step(const Plan<T> &p, const Tile &t, int64_t units, con
         queries = Ahead::of_rows(
             queries_of(p, *next), next->rows, p.depth * kWord, p.shape->q.row * kWord / T::kPerWord);
     normalise<T>(t, units * m.unit_keys, queries);
-    rescale(t, p.width);
+    if (!t.fresh) rescale(t, p.width);
     for (int64_t u = 0; u < units; ++u) {
         Ahead ahead;
         if (after != nullptr && entry_after + u < after->end)
             ahead = Ahead::of(p.call->packed + after->index * p.pair_words + list[entry_after + u] * key_words,
                               key_words * kWord, groups);
         product<T>(t.scores + u * p.rows, t.padded, p.rows, values + unit[u] * value_words, p.rows * kLanes,
-                   p.width / kLanes, Sums{t.acc, p.width, false, 1.0f}, ahead);
+                   p.width / kLanes, Sums{t.acc, p.width, t.fresh && u == 0, 1.0f}, ahead);
     }
 }
 
@@ -310,9 +314,8 @@ template <class T> void finish(const Plan<T> &p, const Tile &t) {
     const int64_t at = offset(p.shape->out, t.batch, t.head, t.first);
     for (int64_t r = 0; r < t.rows; ++r) {
         const float sum = halving_sum(t.sums + r * kLanes);
-        float *row = t.acc + r * p.width;
-        multiply_row(row, p.width, sum == 0.0f ? 0.0f : 1.0f / sum);
-        T::store_row(row, p.dim, p.shape->out_dtype, p.call->out, at + r * p.shape->out.row);
+        T::store_row(t.acc + r * p.width, sum == 0.0f ? 0.0f : 1.0f / sum, p.dim, p.shape->out_dtype, p.call->out,
+                     at + r * p.shape->out.row);
         if (p.call->lse != nullptr)
             p.call->lse[(t.batch * p.shape->heads + t.head) * p.mask->queries + t.first + r] =
                 log_sum_exp(t.max[r], sum);
@@ -325,7 +328,7 @@ template <class T> void attend(const Plan<T> &p, Tile &t, const Tile *next) {
     while (t.entry < t.end) {
         const int64_t units = smaller(p.mask->step_units, t.end - t.entry);
         step(p, t, units, next);
-        t.entry += units;
+        t.entry += units, t.fresh = false;
     }
     if (p.call->state != nullptr) {
         store_sums(t, p.dim, state_of(p, t));

@@ -72,15 +72,13 @@ struct Bf16Block {
         return _mm512_castsi512_ps(_mm512_or_si512(row(2 * j), _mm512_slli_epi32(row(2 * j + 1), 16)));
     }
 
-    static void store_row(const float *row, int64_t dim, int64_t dtype, void *out, int64_t at) {
-        if (dtype == FILIGREE_DTYPE_F32) {
-            __builtin_memcpy(static_cast<float *>(out) + at, row, dim * sizeof(float));
-            return;
-        }
+    static void store_row(const float *row, float factor, int64_t dim, int64_t dtype, void *out, int64_t at) {
+        if (dtype == FILIGREE_DTYPE_F32) return store_multiplied(row, factor, dim, static_cast<float *>(out) + at);
         auto *to = static_cast<uint16_t *>(out) + at;
         for (int64_t d = 0; d < dim; d += kLanes)
-            _mm256_mask_storeu_epi16(to + d, first_lanes(smaller(kLanes, dim - d)),
-                                     bf16_from_float(_mm512_load_ps(row + d)));
+            _mm256_mask_storeu_epi16(
+                to + d, first_lanes(smaller(kLanes, dim - d)),
+                bf16_from_float(_mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor))));
     }
 };
 

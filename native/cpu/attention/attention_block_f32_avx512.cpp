@@ -27,8 +27,8 @@ struct F32Block : F32Words {
         return j < rows ? _mm512_maskz_loadu_ps(lanes, v + j * stride) : _mm512_setzero_ps();
     }
 
-    static void store_row(const float *row, int64_t dim, int64_t, void *out, int64_t at) {
-        __builtin_memcpy(static_cast<float *>(out) + at, row, dim * sizeof(float));
+    static void store_row(const float *row, float factor, int64_t dim, int64_t, void *out, int64_t at) {
+        store_multiplied(row, factor, dim, static_cast<float *>(out) + at);
     }
 };
 

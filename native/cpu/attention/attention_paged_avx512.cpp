@@ -401,8 +401,8 @@ template <class T> void combine(const PagedCall<T> &call, int64_t pair) {
         const float *states = call.partials == nullptr ? nullptr : call.partials + (starts[0] * group + g) * state;
         combine_row(states, starts[1] - starts[0], group * state, s.dim, t);
         const float sum = halving_sum(t.sums);
-        multiply_row(t.acc, round_up(s.dim, kLanes), sum == 0.0f ? 0.0f : 1.0f / sum);
-        __builtin_memcpy(call.out + sequence * s.out.batch + head * s.out.head, t.acc, s.dim * sizeof(float));
+        store_multiplied(t.acc, sum == 0.0f ? 0.0f : 1.0f / sum, s.dim,
+                         call.out + sequence * s.out.batch + head * s.out.head);
         if (call.lse != nullptr) call.lse[sequence * s.heads + head] = log_sum_exp(t.max[0], sum);
     }
 }

@@ -54,10 +54,19 @@ inline float *place(TileRows &t, int64_t rows, int64_t dim, float *scratch) {
     return t.alpha + round_up(t.padded, kLanes);
 }
 
-inline void clear_sums(const TileRows &t, int64_t dim) {
-    for (int64_t i = 0; i < t.padded * (round_up(dim, kLanes) + kLanes); i += kLanes)
-        _mm512_store_ps(t.acc + i, _mm512_setzero_ps());
+inline void clear(float *from, int64_t count) {
+    for (int64_t i = 0; i < count; i += kLanes) _mm512_store_ps(from + i, _mm512_setzero_ps());
+}
+
+/* No keys yet: l and m alone, or acc, too. */
+inline void clear_weights(const TileRows &t) {
+    clear(t.sums, t.padded * kLanes);
     for (int64_t r = 0; r < round_up(t.padded, kLanes); ++r) t.max[r] = -__builtin_inff();
+}
+
+inline void clear_sums(const TileRows &t, int64_t dim) {
+    clear(t.acc, t.padded * round_up(dim, kLanes));
+    clear_weights(t);
 }
 
 /* acc, l and m of each row, as a state has them. */
@@ -242,6 +251,12 @@ __attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahe
 inline void multiply_row(float *row, int64_t width, float factor) {
     for (int64_t d = 0; d < width; d += kLanes)
         _mm512_store_ps(row + d, _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
+}
+
+inline void store_multiplied(const float *row, float factor, int64_t dim, float *to) {
+    for (int64_t d = 0; d < dim; d += kLanes)
+        _mm512_mask_storeu_ps(to + d, first_lanes(smaller(kLanes, dim - d)),
+                              _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
 }
 
 /* What the sums were added under is lower than the new maximum. */
