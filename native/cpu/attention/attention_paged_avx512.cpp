@@ -114,7 +114,7 @@ public:
     }
 
 private:
-    static constexpr int64_t kLine = 64, kLead = 16384;
+    static constexpr int64_t kLine = 64, kLead = 4096;
 
     const T *rows_[2 * kStep];
     int64_t lines_, next_ = 0;
