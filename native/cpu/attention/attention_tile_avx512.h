@@ -234,12 +234,12 @@ FILIGREE_INLINE void raise_maxima(const TileRows &t, int64_t columns) {
     }
 }
 
-/* Scores to weights. All maxima come first: no weight waits for one then. */
+/* Scores to weights, but those of padding. All maxima come first: no weight waits for one then. */
 template <class Words = F32Words>
 __attribute__((noinline)) void normalise(const TileRows &t, int64_t columns, Ahead &ahead) {
     const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
     raise_maxima(t, columns);
-    for (int64_t r = 0; r < t.padded; ++r) {
+    for (int64_t r = 0; r < t.rows; ++r) {
         ahead.fetch_share();
         const __m512 max = _mm512_set1_ps(t.max[r]);
         const __m512 reference = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_NEQ_UQ), max);
