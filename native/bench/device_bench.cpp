@@ -329,7 +329,9 @@ void bench_f32(const std::string &name, const Csr &m, int64_t n, Output &output,
     options.ordered = true;
     options.block_depth = std::max<int64_t>(1, m.cols);
     /* As SpmmPacker.packForDevice does. */
-    options.row_limit = std::max<int64_t>(512, (m.nnz() + 2047) / 2048);
+    int64_t longest = 0;
+    for (int64_t r = 0; r < m.rows; ++r) longest = std::max(longest, m.offsets[r + 1] - m.offsets[r]);
+    options.row_limit = longest <= 160 ? 160 : std::max<int64_t>(64, m.nnz() / 1365);
     Packer packer(m, options, random);
     const Packed packed = packer.take();
     std::vector<float> b_host(static_cast<size_t>(m.cols * n));

@@ -100,6 +100,7 @@ public:
         if (best < 0) return false;
         algorithm_ = proposals[chosen_].algorithm;
         description_ = "algorithm " + std::to_string(chosen_ + 1) + " of " + std::to_string(found);
+        reason->clear();
         return true;
     }
 
@@ -159,7 +160,9 @@ public:
                 best = millis, best_algorithm = candidate.algorithm, description_ = candidate.name;
         }
         algorithm_ = best_algorithm;
-        return best > 0 && begin(stream);
+        if (best <= 0 || !begin(stream)) return false;
+        reason->clear();
+        return true;
     }
 
     /* Operands change by their addresses alone: the pattern, and what was prepared for it, is the same in every set. */

@@ -94,7 +94,7 @@ FILIGREE_CUDA_API int32_t filigree_cuda_spmm_csr_f32(const filigree_spmm_packed 
  *   uint16 masks[32]    one a lane. Bit 4 * j + r of lane 4 * i + q is set where register r of the j-th multiplication has
  *                       an element that is stored. The register stands for row 8 * (r % 2) + i and two columns, from
  *                       32 * (j / 2) + 8 * q + 4 * (j % 2) + 2 * (r / 2) on.
- *   uint16 begins[8]    how many pairs there are before those of lane 4 * i
+ *   uint16 ends[8]      how many pairs lanes 0 to 4 * i + 3 have
  *   uint16 pairs[][2]   for each bit that is set, lane by lane, bit by bit, the two elements in bf16 in the order of their
  *                       columns; 0x8000 stands for one that is not stored, and a stored zero is 0
  *   zeros up to a multiple of 16 bytes

@@ -94,6 +94,14 @@ __device__ inline void wait_for_kernel_before() {
 #endif
 }
 
+/* Keeps a value in a register, where the compiler would rather work it out again each time. */
+__device__ inline uint32_t kept(uint32_t x) {
+#if !defined(FILIGREE_CUDA_SIM)
+    asm volatile("" : "+r"(x));
+#endif
+    return x;
+}
+
 /* Where bit `bit` of the mask is set the word at `next` in shared memory, which then goes on by one; zero where it is not. */
 __device__ inline uint32_t take_if(uint32_t mask, int bit, const uint32_t *&next) {
 #if defined(FILIGREE_CUDA_SIM)

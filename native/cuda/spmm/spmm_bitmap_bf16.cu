@@ -20,21 +20,22 @@ template <class T> const T *table(const void *packed, int64_t offset) {
     return reinterpret_cast<const T *>(static_cast<const char *>(packed) + offset);
 }
 
-template <int kGroups> cudaError_t launch_groups(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
+template <int kGroups> cudaError_t launch_groups(BitmapTask task, int64_t tile_bytes, int64_t strips, cudaStream_t stream) {
+    task.stage_bytes = Stages<kGroups>::kTiles * static_cast<int32_t>(tile_bytes);
     const dim3 grid(static_cast<unsigned>(strips), static_cast<unsigned>(divide_up(task.tokens, 8 * kGroups)));
-    return launch(spmm_bitmap_bf16<kGroups>, task, grid, kThreads, shared_bytes(8 * kGroups, task.stage_bytes),
-                  stream, Start::kEarly);
+    return launch(spmm_bitmap_bf16<kGroups>, task, grid, kThreads, shared_bytes<kGroups>(task.stage_bytes), stream,
+                  Start::kEarly);
 }
 
 /* Up to 64 tokens at a time; each further group of as many unpacks A again. */
-cudaError_t multiply(const BitmapTask &task, int64_t strips, cudaStream_t stream) {
-    if (task.tokens <= 8) return launch_groups<1>(task, strips, stream);
-    if (task.tokens <= 16) return launch_groups<2>(task, strips, stream);
-    if (task.tokens <= 32) return launch_groups<4>(task, strips, stream);
-    return launch_groups<8>(task, strips, stream);
+cudaError_t multiply(const filigree_cuda_bitmap_packed &h, const BitmapTask &task, cudaStream_t stream) {
+    if (task.tokens <= 8) return launch_groups<1>(task, h.tile_bytes, h.strip_count, stream);
+    if (task.tokens <= 16) return launch_groups<2>(task, h.tile_bytes, h.strip_count, stream);
+    if (task.tokens <= 32) return launch_groups<4>(task, h.tile_bytes, h.strip_count, stream);
+    return launch_groups<8>(task, h.tile_bytes, h.strip_count, stream);
 }
 
-cudaError_t turn_and_multiply(BitmapTask task, int64_t strips, const uint16_t *b,
+cudaError_t turn_and_multiply(const filigree_cuda_bitmap_packed &h, BitmapTask task, const uint16_t *b,
                               int64_t b_stride, cudaStream_t stream) {
     constexpr int kSide = 32;
     StreamMemory x(stream);
@@ -48,7 +49,7 @@ cudaError_t turn_and_multiply(BitmapTask task, int64_t strips, const uint16_t *b
         if (error != cudaSuccess) return error;
     }
     task.x = x.as<uint16_t>(), task.x_stride = stride, task.x_aligned = true;
-    return multiply(task, strips, stream);
+    return multiply(h, task, stream);
 }
 
 } // namespace
@@ -72,7 +73,7 @@ int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header
     bitmap::BitmapTask task{};
     task.tile_starts = bitmap::table<uint32_t>(a, h.tile_starts);
     task.tiles = bitmap::table<unsigned char>(a, h.tiles);
-    task.tile_count = static_cast<int32_t>(h.tile_count), task.stage_bytes = static_cast<int32_t>(h.tile_bytes);
+    task.tile_count = static_cast<int32_t>(h.tile_count);
     task.rows = h.rows, task.cols = h.cols;
     task.x = b, task.x_stride = b_stride;
     task.x_aligned = is_aligned(b, 16) && b_stride % 8 == 0;
@@ -82,6 +83,5 @@ int32_t filigree_cuda_spmm_bitmap_bf16(const filigree_cuda_bitmap_packed *header
     task.bias = h.bias == 0 ? nullptr : bitmap::table<float>(a, h.bias);
     task.alpha = alpha, task.beta = beta, task.activation = h.activation;
     const auto to = static_cast<cudaStream_t>(stream);
-    return finish(by_feature ? bitmap::turn_and_multiply(task, h.strip_count, b, b_stride, to)
-                             : bitmap::multiply(task, h.strip_count, to));
+    return finish(by_feature ? bitmap::turn_and_multiply(h, task, b, b_stride, to) : bitmap::multiply(h, task, to));
 }

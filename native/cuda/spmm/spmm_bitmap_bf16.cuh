@@ -7,15 +7,17 @@
  *                   their order. X is read as it lies: two runs of 8 columns of a token are what a lane needs in a tile.
  * spmm_turn_bf16    X of feature-major products.
  *
- * Roofline on an H200, whose memory delivers 4.3 TB/s, for 14336 x 4096, 57344 tiles (27 us dense):
- *         bytes a tile   from memory   instructions, 160 a tile and warp
- *   50 %  1616           21.7 us       10 us: four warps' a clock and multiprocessor, at 1.75 GHz
- *   70 %  1124           15.1 us       10 us
- *   90 %   469            6.3 us       10 us
- * of which the launch, the first tiles and the last come on top, some 3 us where no kernel runs before. Storing elements
- * rather than pairs would be a quarter to a half fewer bytes; but a lane then has to count the bits of its neighbours for
- * each of its 16 registers, which takes twice the instructions. Measured on an H200, for up to 8 tokens pairs were the
- * faster form at 50 % (34 against 43 us) as at 90 % (23 against 38).
+ * Roofline on an H200, whose memory delivers 4.3 TB/s, for 14336 x 4096, 57344 tiles (27 us dense; cuBLASLt takes 31):
+ *         bytes a tile   from memory   by instructions   measured, 1 token   8 tokens   16 tokens
+ *   50 %  1616           21.7 us       7.5 us            27.6                28.9       35
+ *   70 %  1124           15.1 us       7.5 us            19.8                23.1       29
+ *   90 %   469            6.3 us       7.5 us            13.7                15.2       22
+ * The instructions are some 125 a tile and warp, four warps' a clock and multiprocessor at 1.8 GHz. The launch, the first
+ * tiles and the last come on top, some 3 us. What is missing at 90 % are instructions that wait for each other, in seven
+ * warps a scheduler; with more tokens X comes from the second-level cache in half of the cases, and takes registers that
+ * would hide it. Storing elements rather than pairs would be a quarter to a half fewer bytes; but a lane then has to count
+ * the bits of its neighbours for each of its 16 registers, which takes twice the instructions: measured, that was slower
+ * for up to 8 tokens at every sparsity from 50 %.
  *
  * An infinity or a NaN in X meets zeros that are not stored, which makes every sum of its token one: a sum that is not
  * finite is taken again, nonzero by nonzero.
@@ -34,21 +36,26 @@ constexpr int kCols = 64;
 constexpr int kSteps = kCols / 16;
 constexpr int kRegisters = 4;
 constexpr int kMaskBytes = kWarp * 2;
-constexpr int kBeginBytes = kWarp / 4 * 2;
-constexpr int kMostTileBytes = kMaskBytes + kBeginBytes + kRows * kCols * 2;
+constexpr int kEndBytes = kWarp / 4 * 2;
+constexpr int kMostTileBytes = kMaskBytes + kEndBytes + kRows * kCols * 2;
 /* Stands in a pair for an element that is not stored: a zero that none that is stored has. */
 constexpr uint32_t kAbsent = 0x8000u;
 
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
-/* Tiles on their way or at work, of each warp. */
-constexpr int kStages = 4;
+/*
+ * The ring of a warp: its stages are on their way or at work, each of kTiles tiles. Two at a time hide each other's
+ * latencies and share what a stage costs, as long as registers allow for it; fewer bytes leave more first-level cache to X.
+ */
+template <int kGroups> struct Stages {
+    static constexpr int kTiles = kGroups == 1 ? 2 : 1, kCount = kGroups == 1 ? 2 : 3;
+};
 
 struct BitmapTask {
     const uint32_t *tile_starts;
     const unsigned char *tiles;
     int32_t tile_count;
-    int32_t stage_bytes; /* of a tile's place in the ring */
+    int32_t stage_bytes; /* of a place in the ring */
     int64_t rows;
     int64_t cols;
     const uint16_t *x; /* tokens x cols */
@@ -73,9 +80,9 @@ struct TurnTask {
     int64_t tokens;
 };
 
-__host__ __device__ constexpr size_t shared_bytes(int tokens, int stage_bytes) {
-    const size_t sums = sizeof(float) * kWarps * kRows * static_cast<size_t>(tokens);
-    const size_t rings = static_cast<size_t>(kWarps * kStages * stage_bytes);
+template <int kGroups> constexpr size_t shared_bytes(int stage_bytes) {
+    const size_t sums = sizeof(float) * kWarps * kRows * 8 * kGroups;
+    const size_t rings = static_cast<size_t>(kWarps * Stages<kGroups>::kCount * stage_bytes);
     return sums > rings ? sums : rings;
 }
 
@@ -89,19 +96,18 @@ __device__ constexpr int column_of(int lane, int bit) {
 
 /* ---- the ring --------------------------------------------------------------------------------------------- */
 
-class Ring {
+template <int kStages, int kTiles> class Ring {
 public:
     /* `starts` has those of `count` tiles, and where the last ends. */
     __device__ Ring(const BitmapTask &t, unsigned char *memory, const uint32_t *starts, int count, int lane)
         : starts_(starts), from_(t.tiles + 16 * lane), lane_(lane), count_(count), stage_bytes_(t.stage_bytes),
-          memory_(memory), place_(memory) {
+          memory_(memory), place_(memory), free_(memory + (kStages - 1) * t.stage_bytes) {
         hold(0);
         begin_ = start_of(0);
         for (int stage = 0; stage < kStages - 1; ++stage) submit(memory_ + stage * stage_bytes_);
-        free_ = memory_ + (kStages - 1) * stage_bytes_;
     }
 
-    /* Waits for the oldest tile and puts another on its way: into the place of the one before. */
+    /* Waits for the oldest tiles and puts others on their way: into the place of those before. */
     __device__ const unsigned char *take() {
         wait_for_copies<kStages - 2>();
         __syncwarp();
@@ -112,14 +118,15 @@ public:
     }
 
 private:
-    /* Submits the next tile; an empty group when there is none, so that groups count tiles. */
+    /* Submits the next tiles; an empty group when there are none, so that groups count stages. */
     __device__ void submit(unsigned char *place) {
         if (next_ < count_) {
-            const uint32_t end = start_of(++next_);
+            next_ = next_ + kTiles < count_ ? next_ + kTiles : count_;
+            const uint32_t end = start_of(next_);
             const int chunks = static_cast<int>(end - begin_);
             const unsigned char *const from = from_ + 16 * static_cast<int64_t>(begin_);
             unsigned char *const to = place + 16 * lane_;
-            /* Most tiles are copied by these; what takes more has the time. */
+            /* Sparse tiles are copied by these; denser ones wait for memory anyway. */
             if (lane_ < chunks) copy_async(to, from);
             if (kWarp + lane_ < chunks) copy_async(to + 16 * kWarp, from + 16 * kWarp);
             if (chunks > 2 * kWarp)
@@ -178,18 +185,25 @@ __device__ inline Columns load_last_columns(const uint16_t *x, int64_t left) {
 
 /* ---- operand A -------------------------------------------------------------------------------------------- */
 
+/* Four lanes read their masks together: which bits are those of the lanes below, and which bytes the lane's own. */
+struct LaneMasks {
+    uint32_t low, high, own;
+    int lane;
+
+    __device__ explicit LaneMasks(int lane)
+        : low(kept(lane % 4 == 0 ? 0u : lane % 4 == 1 ? 0xffffu : 0xffffffffu)), high(kept(lane % 4 == 3 ? 0xffffu : 0u)),
+          own(kept(0x10u + 0x22u * static_cast<uint32_t>(lane % 4))), lane(lane) {}
+};
+
 /* What a lane needs of a tile. */
 class Pairs {
 public:
-    /* Four lanes read their masks together, and so know how many pairs lie before each one's. */
-    __device__ Pairs(const unsigned char *tile, int lane) {
-        const uint2 masks = reinterpret_cast<const uint2 *>(tile)[lane / 4];
-        const int mine = lane % 4;
-        const int before = reinterpret_cast<const uint16_t *>(tile + kMaskBytes)[lane / 4] +
-                           __popc(masks.x & (mine == 0 ? 0u : mine == 1 ? 0xffffu : 0xffffffffu)) +
-                           __popc(masks.y & (mine == 3 ? 0xffffu : 0u));
-        mask_ = __byte_perm(masks.x, masks.y, 0x10u + 0x22u * static_cast<uint32_t>(mine));
-        next_ = reinterpret_cast<const uint32_t *>(tile + kMaskBytes + kBeginBytes) + before;
+    Pairs() = default;
+    __device__ Pairs(const unsigned char *tile, const LaneMasks &m) {
+        const uint2 masks = reinterpret_cast<const uint2 *>(tile)[m.lane / 4];
+        const int before = (m.lane < 4 ? 0 : ends(tile)[m.lane / 4 - 1]) + __popc(masks.x & m.low) + __popc(masks.y & m.high);
+        mask_ = __byte_perm(masks.x, masks.y, m.own);
+        next_ = reinterpret_cast<const uint32_t *>(tile + kMaskBytes + kEndBytes) + before;
     }
 
     /* The lane's registers of operand A in a step; steps come one after the other. */
@@ -198,9 +212,19 @@ public:
         for (int r = 0; r < kRegisters; ++r) a[r] = take_if(mask_, kRegisters * step + r, next_);
     }
 
+    /* Where the tile ends, and the next begins. */
+    __device__ static const unsigned char *end(const unsigned char *tile) {
+        const int bytes = kMaskBytes + kEndBytes + 4 * ends(tile)[kWarp / 4 - 1];
+        return tile + (bytes + 15) / 16 * 16;
+    }
+
 private:
-    uint32_t mask_;
-    const uint32_t *next_;
+    __device__ static const uint16_t *ends(const unsigned char *tile) {
+        return reinterpret_cast<const uint16_t *>(tile + kMaskBytes);
+    }
+
+    uint32_t mask_ = 0;
+    const uint32_t *next_ = nullptr;
 };
 
 /* ---- the end ---------------------------------------------------------------------------------------------- */
@@ -228,7 +252,7 @@ __device__ inline float exact_sum(const BitmapTask &t, int64_t strip, int row, i
     for (int tile = 0; tile < t.tile_count; ++tile) {
         const unsigned char *const at = t.tiles + 16 * static_cast<int64_t>(t.tile_starts[strip * t.tile_count + tile]);
         const auto *const masks = reinterpret_cast<const uint16_t *>(at);
-        const auto *pairs = reinterpret_cast<const uint32_t *>(at + kMaskBytes + kBeginBytes);
+        const auto *pairs = reinterpret_cast<const uint32_t *>(at + kMaskBytes + kEndBytes);
 #pragma unroll 1
         for (int lane = 0; lane < kWarp; ++lane) {
             const uint32_t mask = masks[lane];
@@ -248,8 +272,9 @@ __device__ inline float exact_sum(const BitmapTask &t, int64_t strip, int row, i
 }
 
 /*
- * Blocks that a multiprocessor should hold. Seven make the 896 strips of 14336 rows one wave of an H200; with more
- * tokens registers set the limit, which have what lanes hold of X.
+ * Blocks that a multiprocessor should hold. Seven make the 896 strips of 14336 rows one wave of an H200, and six a second
+ * wave of a few strips, which took a quarter longer; with more tokens registers set the limit, which have what lanes hold
+ * of X.
  */
 constexpr int blocks(int groups) { return groups <= 2 ? 7 : groups == 4 ? 4 : 2; }
 
@@ -257,16 +282,17 @@ constexpr int blocks(int groups) { return groups <= 2 ? 7 : groups == 4 ? 4 : 2;
 template <int kGroups>
 __global__ void __launch_bounds__(kThreads, blocks(kGroups)) spmm_bitmap_bf16(const BitmapTask t) {
     constexpr int kTokens = 8 * kGroups;
+    constexpr int kTiles = Stages<kGroups>::kTiles, kStages = Stages<kGroups>::kCount;
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int warp = static_cast<int>(threadIdx.x) / kWarp;
     const int64_t strip = blockIdx.x;
     const int64_t first_token = static_cast<int64_t>(blockIdx.y) * kTokens;
     auto *const memory = static_cast<unsigned char *>(shared_memory());
-    let_next_kernel_start();
 
     const int first = static_cast<int>(int64_t{t.tile_count} * warp / kWarps);
     const int count = static_cast<int>(int64_t{t.tile_count} * (warp + 1) / kWarps) - first;
-    Ring ring(t, memory + warp * kStages * t.stage_bytes, t.tile_starts + strip * t.tile_count + first, count, lane);
+    Ring<kStages, kTiles> ring(t, memory + warp * kStages * t.stage_bytes, t.tile_starts + strip * t.tile_count + first, count, lane);
+    let_next_kernel_start();
     wait_for_kernel_before();
 
     /* Tokens past the last read it again: the sums are not written. */
@@ -277,25 +303,57 @@ __global__ void __launch_bounds__(kThreads, blocks(kGroups)) spmm_bitmap_bf16(co
         const int64_t token = first_token + 8 * group + lane / 4;
         x[group] = t.x + (token < t.tokens ? token : t.tokens - 1) * t.x_stride + first_col;
     }
-    const int64_t whole = t.x_aligned ? t.cols / kCols - first : 0;
 
-    float sums[kGroups][4] = {};
-#pragma unroll 1
-    for (int tile = 0; tile < count; ++tile) {
-        Columns columns[kGroups];
+    float sums[kTiles][kGroups][4] = {};
+    const LaneMasks masks(lane);
+    const auto multiply_stage = [&](const Columns(&columns)[kTiles][kGroups], int tiles) {
+        const unsigned char *at = ring.take();
+        Pairs pairs[kTiles];
 #pragma unroll
-        for (int group = 0; group < kGroups; ++group)
-            columns[group] = tile < whole ? load_columns(x[group] + tile * kCols)
-                                          : load_last_columns(x[group] + tile * kCols, t.cols - first_col - tile * kCols);
-        Pairs pairs(ring.take(), lane);
+        for (int i = 0; i < kTiles; ++i) {
+            if (i < tiles) pairs[i] = Pairs(at, masks);
+            if (i + 1 < kTiles) at = Pairs::end(at);
+        }
 #pragma unroll
         for (int step = 0; step < kSteps; ++step) {
-            uint32_t a[kRegisters];
-            pairs.registers(step, a);
+#pragma unroll
+            for (int i = 0; i < kTiles; ++i) {
+                uint32_t a[kRegisters];
+                pairs[i].registers(step, a);
+#pragma unroll
+                for (int group = 0; group < kGroups; ++group)
+                    mma_m16n8k16(sums[i][group], a, columns[i][group].x[2 * step], columns[i][group].x[2 * step + 1]);
+            }
+        }
+    };
+
+    int tile = 0;
+    const int64_t whole = t.x_aligned ? t.cols / kCols - first : 0;
+    const int fast = static_cast<int>(whole < count ? whole : count) / kTiles * kTiles;
+#pragma unroll 1
+    for (; tile < fast; tile += kTiles) {
+        Columns columns[kTiles][kGroups];
+#pragma unroll
+        for (int group = 0; group < kGroups; ++group) {
+#pragma unroll
+            for (int i = 0; i < kTiles; ++i) columns[i][group] = load_columns(x[group] + i * kCols);
+            x[group] += kTiles * kCols;
+        }
+        multiply_stage(columns, kTiles);
+    }
+#pragma unroll 1
+    for (; tile < count; tile += kTiles) {
+        Columns columns[kTiles][kGroups];
+        const int tiles = count - tile < kTiles ? count - tile : kTiles;
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i)
 #pragma unroll
             for (int group = 0; group < kGroups; ++group)
-                mma_m16n8k16(sums[group], a, columns[group].x[2 * step], columns[group].x[2 * step + 1]);
-        }
+                columns[i][group] =
+                    load_last_columns(x[group] + i * kCols, i < tiles ? t.cols - first_col - (tile + i) * int64_t{kCols} : 0);
+#pragma unroll
+        for (int group = 0; group < kGroups; ++group) x[group] += kTiles * kCols;
+        multiply_stage(columns, tiles);
     }
     wait_for_copies<0>();
     __syncthreads(); /* sums take the place of the rings */
@@ -305,7 +363,10 @@ __global__ void __launch_bounds__(kThreads, blocks(kGroups)) spmm_bitmap_bf16(co
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
             const int row = lane / 4 + 8 * (i / 2), token = 8 * group + lane % 4 * 2 + i % 2;
-            all[(warp * kRows + row) * kTokens + token] = sums[group][i];
+            float sum = sums[0][group][i];
+#pragma unroll
+            for (int tile = 1; tile < kTiles; ++tile) sum = sum + sums[tile][group][i];
+            all[(warp * kRows + row) * kTokens + token] = sum;
         }
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kRows * kTokens; i += kThreads) {

@@ -78,7 +78,7 @@ cudaError_t multiply(const filigree_spmm_packed &h, const void *a, const float *
     combine.n = n;
     combine.out = out;
     const dim3 grid(static_cast<unsigned>(h.split_count), blocks_y(divide_up(n, kThreads)));
-    return launch(spmm_combine, combine, grid, kThreads, 0, stream);
+    return launch(spmm_combine, combine, grid, kThreads, 0, stream, Start::kEarly);
 }
 
 template <class Task>

@@ -39,8 +39,9 @@ struct Few {
 /* Transposing works on squares of so many floats, by kThreads / kSquare threads a column. */
 constexpr int kSquare = 32;
 
-struct alignas(8) Entry {
-    int32_t column;
+/* As the team reads it: where the row of B begins, in floats, so that nobody multiplies for it again. */
+struct alignas(16) Entry {
+    int64_t row;
     float value;
 };
 
@@ -109,14 +110,13 @@ template <int kVector> __device__ inline void multiply_add(float (&sums)[kVector
 
 /* `count` entries, each with the kVector floats at `column` of its row of B; kAhead of them are under way at a time. */
 template <int kVector, int kAhead>
-__device__ inline void add_entries(float (&sums)[kVector], const Entry *entries, int count, const float *column,
-                                   int64_t stride) {
+__device__ inline void add_entries(float (&sums)[kVector], const Entry *entries, int count, const float *column) {
     Vector<kVector> rows[kAhead] = {};
     float values[kAhead] = {};
     const auto ask = [&](int i, int e) {
         const Entry entry = entries[e];
         values[i] = entry.value;
-        rows[i] = load<kVector>(column + entry.column * stride);
+        rows[i] = load<kVector>(column + entry.row);
     };
     int e = 0;
 #pragma unroll 1
@@ -127,6 +127,7 @@ __device__ inline void add_entries(float (&sums)[kVector], const Entry *entries,
         for (int i = 0; i < kAhead; ++i) multiply_add(sums, values[i], rows[i]);
     }
     const int left = count - e;
+    if (left == 0) return;
 #pragma unroll
     for (int i = 0; i < kAhead - 1; ++i)
         if (i < left) ask(i, e + i);
@@ -138,10 +139,10 @@ __device__ inline void add_entries(float (&sums)[kVector], const Entry *entries,
 /* The same where only the first `valid` of the kVector floats exist. */
 template <int kVector>
 __device__ inline void add_entries_of_tail(float (&sums)[kVector], const Entry *entries, int count,
-                                           const float *column, int64_t stride, int64_t valid) {
+                                           const float *column, int64_t valid) {
 #pragma unroll 1
     for (int e = 0; e < count; ++e) {
-        const float *row = column + entries[e].column * stride;
+        const float *row = column + entries[e].row;
 #pragma unroll
         for (int v = 0; v < kVector; ++v)
             if (v < valid) sums[v] = __builtin_fmaf(entries[e].value, row[v], sums[v]);
@@ -179,7 +180,6 @@ __global__ void __launch_bounds__(Rows::kThreads, Rows::kBlocks) spmm_csr_f32(co
     const int team = static_cast<int>(threadIdx.x) / kLanes;
     Entry *const entries = static_cast<Entry *>(shared_memory()) + team * kLanes;
 
-    let_next_kernel_start();
     const int64_t place = static_cast<int64_t>(blockIdx.x) * kTeams + team;
     const bool has_row = place < t.virtual_rows;
     const int32_t row = has_row ? t.order[place] : 0;
@@ -190,8 +190,10 @@ __global__ void __launch_bounds__(Rows::kThreads, Rows::kBlocks) spmm_csr_f32(co
     const float *const values = t.values + begin;
     /* Teams of a warp go in step, so that it can meet at a barrier; a row has fewer entries than an int counts. */
     const int longest = kLanes == kWarp ? static_cast<int>(length) : warp_max(static_cast<int>(length));
-    Entry first_entry{0, 0.0f};
-    if (lane < length) first_entry = {__ldg(columns + lane), __ldg(values + lane)};
+    const auto entry_at = [&](int64_t at) {
+        return at < length ? Entry{__ldg(columns + at) * t.b_stride, __ldg(values + at)} : Entry{0, 0.0f};
+    };
+    const Entry first_entry = entry_at(lane);
     wait_for_kernel_before();
 
     for (int64_t first = static_cast<int64_t>(blockIdx.y) * kWidth; first < t.n; first += gridDim.y * int64_t{kWidth}) {
@@ -203,18 +205,18 @@ __global__ void __launch_bounds__(Rows::kThreads, Rows::kBlocks) spmm_csr_f32(co
         for (int at = 0; at < longest; at += kLanes) {
             entries[lane] = next;
             /* The next entries are under way while these are at work. */
-            const int64_t ahead = int64_t{at} + kLanes + lane;
-            if (ahead < length) next = {__ldg(columns + ahead), __ldg(values + ahead)};
+            next = entry_at(int64_t{at} + kLanes + lane);
             __syncwarp();
             const int64_t left = length - at;
             const int count = left < kLanes ? static_cast<int>(left) : kLanes;
             if (whole) {
-                add_entries<kVector, Rows::kAhead>(sums, entries, count, column, t.b_stride);
+                add_entries<kVector, Rows::kAhead>(sums, entries, count, column);
             } else {
-                add_entries_of_tail<kVector>(sums, entries, count, column, t.b_stride, t.n - j);
+                add_entries_of_tail<kVector>(sums, entries, count, column, t.n - j);
             }
             __syncwarp();
         }
+        let_next_kernel_start();
         if (has_row) write<kVector>(t, t.targets[row], sums, j, t.n - j);
     }
 }
@@ -223,6 +225,7 @@ __global__ void __launch_bounds__(Rows::kThreads, Rows::kBlocks) spmm_csr_f32(co
 __global__ void __launch_bounds__(kThreads) spmm_combine(const CombineTask t) {
     const int32_t *const split = t.splits + 2 * static_cast<int64_t>(blockIdx.x);
     const int64_t row = split[0];
+    wait_for_kernel_before();
     for (int64_t j = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x; j < t.n;
          j += gridDim.y * int64_t{kThreads}) {
         float sum = t.partials[split[1] * t.partial_stride + j];

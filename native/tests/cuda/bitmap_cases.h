@@ -45,9 +45,8 @@ namespace detail {
 /* Element by element, as the header says. */
 inline void pack_tile(const Sparse &m, int64_t strip, int64_t tile, std::vector<unsigned char> *masks,
                        std::vector<uint16_t> *values) {
-    uint16_t words[32] = {}, begins[8] = {};
+    uint16_t words[32] = {}, ends[8] = {};
     for (int lane = 0; lane < 32; ++lane) {
-        if (lane % 4 == 0) begins[lane / 4] = static_cast<uint16_t>(values->size() / 2);
         for (int bit = 0; bit < 16; ++bit) {
             const int j = bit / 4, r = bit % 4, i = lane / 4, q = lane % 4;
             const int64_t row = strip * 16 + 8 * (r % 2) + i;
@@ -57,10 +56,11 @@ inline void pack_tile(const Sparse &m, int64_t strip, int64_t tile, std::vector<
             for (int64_t c = col; c < col + 2; ++c)
                 values->push_back(!m.has(row, c) ? uint16_t{0x8000} : m.at(row, c) == 0x8000 ? uint16_t{0} : m.at(row, c));
         }
+        ends[lane / 4] = static_cast<uint16_t>(values->size() / 2);
     }
-    masks->resize(sizeof words + sizeof begins);
+    masks->resize(sizeof words + sizeof ends);
     std::memcpy(masks->data(), words, sizeof words);
-    std::memcpy(masks->data() + sizeof words, begins, sizeof begins);
+    std::memcpy(masks->data() + sizeof words, ends, sizeof ends);
 }
 
 } // namespace detail

@@ -23,12 +23,12 @@ public final class BitmapFormat {
     public static final int LANES = 32;
     /** Pairs of a lane: bits of its mask. */
     public static final int LANE_PAIRS = TILE_ELEMENTS / 2 / LANES;
-    /** Lanes before which pairs are counted. */
+    /** Lanes up to which, each time, pairs are counted. */
     public static final int COUNTED_LANES = 4;
     /** Where a tile has its counts, in bytes from its beginning: after its masks. */
-    public static final int BEGINS = LANES * Short.BYTES;
+    public static final int ENDS = LANES * Short.BYTES;
     /** Where a tile has its pairs. */
-    public static final int PAIRS = BEGINS + LANES / COUNTED_LANES * Short.BYTES;
+    public static final int PAIRS = ENDS + LANES / COUNTED_LANES * Short.BYTES;
     /** Stands in a pair for an element that is not stored; a stored zero is {@code 0}. */
     public static final short ABSENT = (short) 0x8000;
 

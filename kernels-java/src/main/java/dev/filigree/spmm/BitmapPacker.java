@@ -2,8 +2,8 @@ package dev.filigree.spmm;
 
 import static dev.filigree.spi.BitmapFormat.ABSENT;
 import static dev.filigree.spi.BitmapFormat.ALIGNMENT;
-import static dev.filigree.spi.BitmapFormat.BEGINS;
 import static dev.filigree.spi.BitmapFormat.COUNTED_LANES;
+import static dev.filigree.spi.BitmapFormat.ENDS;
 import static dev.filigree.spi.BitmapFormat.LANES;
 import static dev.filigree.spi.BitmapFormat.LANE_PAIRS;
 import static dev.filigree.spi.BitmapFormat.PAIRS;
@@ -160,9 +160,6 @@ final class BitmapPacker {
         int write(MemorySegment packed, long at) {
             int count = 0;
             for (int lane = 0; lane < LANES; lane++) {
-                if (lane % COUNTED_LANES == 0) {
-                    packed.set(ValueLayout.JAVA_SHORT, beginAt(at, lane), (short) (count / 2));
-                }
                 int mask = 0;
                 for (int bit = 0; bit < LANE_PAIRS; bit++) {
                     int two = stored[lane] >>> 2 * bit & 3;
@@ -174,13 +171,12 @@ final class BitmapPacker {
                     }
                 }
                 packed.set(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane, (short) mask);
+                // Of lanes counted together the last one's count stays.
+                packed.set(ValueLayout.JAVA_SHORT, at + ENDS + (long) Short.BYTES * (lane / COUNTED_LANES),
+                    (short) (count / 2));
             }
             MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_SHORT, at + PAIRS, count);
             return PAIRS + Short.BYTES * count;
-        }
-
-        private static long beginAt(long at, int lane) {
-            return at + BEGINS + (long) Short.BYTES * (lane / COUNTED_LANES);
         }
     }
 

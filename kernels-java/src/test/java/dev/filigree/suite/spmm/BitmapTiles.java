@@ -126,11 +126,6 @@ public final class BitmapTiles {
         long pairs = at + (LANES + LANES / 4) * Short.BYTES;
         long value = pairs;
         for (int lane = 0; lane < LANES; lane++) {
-            long before = packed.get(ValueLayout.JAVA_SHORT, at + LANES * Short.BYTES + lane / 4 * Short.BYTES);
-            if (lane % 4 == 0 && before != (value - pairs) / 4) {
-                throw new IllegalStateException("lane " + lane + " is said to follow " + before + " pairs, not "
-                    + (value - pairs) / 4);
-            }
             int mask = packed.get(ValueLayout.JAVA_SHORT, at + (long) Short.BYTES * lane);
             for (int bit = 0; bit < 16; bit++) {
                 for (int half = 0; half < 2 && (mask >>> bit & 1) != 0; half++, value += Short.BYTES) {
@@ -139,6 +134,11 @@ public final class BitmapTiles {
                         to.set(bit / 4, lane, bit % 4, half, element);
                     }
                 }
+            }
+            long counted = packed.get(ValueLayout.JAVA_SHORT, at + LANES * Short.BYTES + lane / 4 * Short.BYTES);
+            if (lane % 4 == 3 && counted != (value - pairs) / 4) {
+                throw new IllegalStateException("lanes 0 to " + lane + " are said to have " + counted + " pairs, not "
+                    + (value - pairs) / 4);
             }
         }
         return value;
