@@ -495,7 +495,7 @@ enum {
     FILIGREE_MLP_BLOCK = 16,   /* positions of a list that an item of mlp_dot covers */
     FILIGREE_MLP_STRIP = 64,   /* columns that an item of mlp_axpy covers */
     FILIGREE_MLP_TOKENS = 16,  /* the most tokens of a call */
-    FILIGREE_MLP_SUMS = 4096,  /* floats of mlp_axpy's scratch */
+    FILIGREE_MLP_SUMS = 16384, /* floats of mlp_axpy's scratch */
     FILIGREE_MLP_ROW_STEP = 32 /* a row's stride is a multiple of as many elements */
 };
 

@@ -10,9 +10,11 @@ namespace {
 MlpCase random_case(uint64_t seed, int64_t dtype) {
     Random random(seed * 77 + 5);
     MlpCase c{};
-    c.rows = random.between(1, 70), c.cols = random.between(1, random.chance(0.2) ? 2500 : 200);
+    c.rows = random.between(1, random.chance(0.3) ? 200 : 70);
+    c.cols = random.between(1, random.chance(0.2) ? 2500 : 200);
     c.list = random.chance(0.7), c.count = random.between(0, c.list ? 90 : c.rows);
-    c.tokens = random.between(1, FILIGREE_MLP_TOKENS), c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
+    c.tokens = random.between(1, random.chance(0.3) ? 1 : FILIGREE_MLP_TOKENS);
+    c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
     c.dtype = dtype;
     c.masks = random.chance(0.5), c.bias = random.chance(0.5), c.factors = random.chance(0.5);
     c.in_place = random.chance(0.5);

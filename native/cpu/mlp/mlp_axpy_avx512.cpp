@@ -2,14 +2,15 @@
  * out[t][c] = factor * activation(sum over p of coefficients[t][p] * W[list[p]][c] + bias): listed rows of W (rows x
  * cols, f32 or bf16), each with a coefficient a token. filigree.h has the operands and the order of sums.
  *
- * For each block of columns, whose sums for all tokens take 16 KiB, half a first-level cache:
+ * For each block of columns, whose sums for all tokens take 64 KiB:
  *   eight rows of the list at a time, token by token: sums += coefficient * row, vector by vector
  *   then the epilogue
  * A column is a chain of its own, so any cut between columns gives the same bits.
  *
  * Eight rows a pass over the sums: their load and store then cost a quarter of a vector operation a row, and eight
- * streams are read at a time. The lines that follow are asked for shortly before their use, those of the next rows at
- * the end of these: further ahead they would leave the first-level cache, half of which the sums take, unused.
+ * streams are read at a time. Sums pass through the second-level cache, which costs less than to begin rows anew for
+ * every block. The lines that follow are asked for shortly before their use, those of the next rows at the end of
+ * these: further ahead they would leave the first-level cache unused.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"

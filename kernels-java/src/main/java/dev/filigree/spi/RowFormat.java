@@ -22,7 +22,7 @@ public final class RowFormat {
     /** The most tokens of a call. */
     public static final int TOKENS = 16;
     /** Floats of sums that a call holds in scratch. */
-    public static final int SUMS = 4096;
+    public static final int SUMS = 16384;
     /** Scratch that a call needs: the sums, and a line of them for the Java kernels to put in order. */
     public static final long SCRATCH_BYTES = Float.BYTES * (SUMS + 32L);
     /** A row's stride is a multiple of as many elements. */

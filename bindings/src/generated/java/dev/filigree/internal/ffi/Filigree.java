@@ -1263,10 +1263,10 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_MLP_TOKENS() {
         return FILIGREE_MLP_TOKENS;
     }
-    private static final int FILIGREE_MLP_SUMS = (int)4096L;
+    private static final int FILIGREE_MLP_SUMS = (int)16384L;
     /**
      * {@snippet lang=c :
-     * enum <anonymous>.FILIGREE_MLP_SUMS = 4096
+     * enum <anonymous>.FILIGREE_MLP_SUMS = 16384
      * }
      */
     public static int FILIGREE_MLP_SUMS() {
