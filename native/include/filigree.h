@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number. */
-#define FILIGREE_ABI_VERSION 3
+#define FILIGREE_ABI_VERSION 4
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
 
@@ -133,11 +133,11 @@ enum {
  *
  * Groups. Virtual rows come in groups of `group`, which is 1 or FILIGREE_SPMM_INTERLEAVED. In the second case the
  * entries of a group lie in turns: entry i belongs to its member i % group, and member m of group g is virtual row
- * places[g * group + m]. Rows that are alike in length share a group, but no group reaches beyond its pass or its work
- * item; places are a permutation of the rows of a pass that lie in one work item, in the last one with row numbers from
- * virtual_rows on, of rows that are not there. A member that has fewer entries than others of its group is padded with
- * entries of value 0 in column block_depth, where a kernel keeps a row of zeros behind its tile. Work items and passes
- * begin with a group; columns have 16 bits.
+ * places[g * group + m]. Rows that are alike in length share a group, but no group reaches beyond its pass: places are
+ * a permutation of the rows of a pass, in the last one with row numbers from virtual_rows on, of rows that are not
+ * there. A member that has fewer entries than others of its group is padded with entries of value 0 in column
+ * block_depth, where a kernel keeps a row of zeros behind its tile. Work items and passes begin with a group; columns
+ * have 16 bits.
  *
  * Blocks. Columns of A are cut into block_count blocks of block_depth. Block by block, group by group, and for each
  * row in ascending column order lie the nonzeros: those of block k and group g are entries
@@ -145,7 +145,8 @@ enum {
  * count from the start of the block.
  *
  * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the
- * virtual rows chunk_starts[i] up to chunk_starts[i + 1]. After all those, and only when every one is done, come
+ * virtual rows chunk_starts[i] up to chunk_starts[i + 1]; where rows come in groups, those that these places name, which
+ * are not the others of their pass. After all those, and only when every one is done, come
  * the items that combine: item panels * chunk_count + p * split_count + j adds up the slots of split row j for
  * panel p, in slot order, and writes the row.
  *

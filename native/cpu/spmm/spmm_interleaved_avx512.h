@@ -223,10 +223,10 @@ FILIGREE_INLINE void finish_narrow_tokens(const Panel &p, const float *sums, int
     }
 }
 
-/* The virtual rows [begin, end), whose sums are in the accumulators: rows of C, or segments of such. */
-template <class C> void finish_narrow(const Panel &p, int64_t begin, int64_t end) {
+/* The virtual rows [begin, end), rows of C or segments of such, whose sums follow each other. */
+template <class C> void finish_narrow(const Panel &p, const float *first, int64_t begin, int64_t end) {
     for (int64_t v = begin; v < end;) {
-        const float *sums = p.accumulators + (v - begin) * C::kWidth;
+        const float *sums = first + (v - begin) * C::kWidth;
         const int64_t row = p.targets[v];
         int64_t count = 1;
         if (row < 0) {
@@ -245,14 +245,17 @@ template <class C> void finish_narrow(const Panel &p, int64_t begin, int64_t end
     }
 }
 
+/* The rows that places [begin, end) of a pass name. */
 template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Panel &p, int64_t begin, int64_t end,
                                                                        bool is_first) {
     const filigree_spmm_packed &a = *p.a;
     const InterleavedEntries entries{table<uint16_t>(&a, a.columns), p.values};
     const int64_t first_group = begin / kGroup, groups = (end - begin + kGroup - 1) / kGroup;
+    const int64_t pass_begin = begin / a.pass_rows * a.pass_rows;
+    const int64_t pass_rows = smaller(a.pass_rows, a.virtual_rows - pass_begin);
     /* Places count from the first virtual row of all. */
-    float *sums = p.accumulators - begin * C::kWidth;
-    std::memset(p.accumulators, 0, groups * kGroup * C::kWidth * sizeof(float));
+    float *sums = p.accumulators - pass_begin * C::kWidth;
+    std::memset(p.accumulators, 0, (pass_rows + kGroup - 1) / kGroup * kGroup * C::kWidth * sizeof(float));
     for (int64_t block = 0; block < a.block_count; ++block) {
         /* A single block's tile outlasts the pass. */
         if (a.block_count > 1 || is_first) pack_block_narrow<C>(p, block);
@@ -260,7 +263,15 @@ template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Pan
         for (int64_t g = 0; g < groups; ++g)
             C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, p.places + (first_group + g) * kGroup);
     }
-    finish_narrow<C>(p, begin, end);
+    if (end - begin == pass_rows) {
+        finish_narrow<C>(p, p.accumulators, pass_begin, end);
+        return;
+    }
+    /* The others of the pass belong to other calls. */
+    for (int64_t i = begin; i < begin + groups * kGroup; ++i) {
+        const int64_t v = p.places[i];
+        if (v < a.virtual_rows) finish_narrow<C>(p, sums + v * C::kWidth, v, v + 1);
+    }
 }
 
 template <class C> void multiply_narrow(Panel &p, int64_t begin, int64_t end) {

@@ -1,6 +1,7 @@
 package dev.filigree.internal;
 
 import static dev.filigree.spi.SpmmFormat.GATHER_ROWS;
+import static dev.filigree.spi.SpmmFormat.INTERLEAVED;
 import static dev.filigree.spi.SpmmFormat.PANEL;
 import static dev.filigree.spi.SpmmFormat.STAGE_BYTES;
 import static dev.filigree.spi.SpmmFormat.field;
@@ -96,7 +97,30 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             if (blocks == 0) {
                 scratch.asSlice(accAt, Float.BYTES * padded * (vPass - v)).fill((byte) 0);
             }
-            finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, panel, width, padded);
+            long passBegin = v / passRows * passRows;
+            if (!isInterleaved(packed)
+                    || vPass - v == Math.min(passRows, field(packed, SpmmFormat.VIRTUAL_ROWS) - passBegin)) {
+                finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, panel, width, padded);
+            } else {
+                finishPlaces(packed, scratch, accAt - passBegin * Float.BYTES * padded, v, vPass, c, cStride, n, alpha,
+                    beta, partials, panel, width, padded);
+            }
+        }
+    }
+
+    /** Of a pass that other calls have a part in, the rows that are this one's. */
+    private void finishPlaces(MemorySegment packed, MemorySegment scratch, long accAt, long begin, long end,
+            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
+            int padded) {
+        long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
+        for (long group = begin / INTERLEAVED; group * INTERLEAVED < end; group++) {
+            for (int member = 0; member < INTERLEAVED; member++) {
+                long v = SpmmFormat.place(packed, group, member);
+                if (v < rows) {
+                    finishPass(packed, scratch, accAt + v * Float.BYTES * padded, v, v + 1, c, cStride, n, alpha, beta,
+                        partials, panel, width, padded);
+                }
+            }
         }
     }
 
@@ -106,9 +130,10 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
         long startsAt = field(packed, SpmmFormat.GROUP_STARTS) + Long.BYTES * block * (groups + 1);
         if (group > 1) {
+            long passRows = field(packed, SpmmFormat.PASS_ROWS);
             accumulateInterleaved(packed, startsAt + Long.BYTES * (vBegin / group),
                 field(packed, SpmmFormat.PLACES) + Integer.BYTES * vBegin, (int) Math.ceilDiv(vEnd - vBegin, group),
-                scratch, 0, padded, accAt - vBegin * Float.BYTES * padded, block == 0);
+                scratch, 0, padded, accAt - vBegin / passRows * passRows * Float.BYTES * padded, block == 0);
             return;
         }
         if (tiled) {

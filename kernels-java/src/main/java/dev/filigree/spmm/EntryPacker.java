@@ -14,7 +14,7 @@ import java.lang.foreign.ValueLayout;
 final class EntryPacker {
 
     /**
-     * Work items are taken together up to so many nonzeros: the first-level cache holds their columns and values, and
+     * Pieces are taken together up to so many nonzeros: the first-level cache holds their columns and values, and
      * arrays of that size touch few pages of a heap that is new.
      */
     private static final int WINDOW_ENTRIES = 1 << 12;
@@ -26,7 +26,7 @@ final class EntryPacker {
     private final int group;
     private final int groups;
     private final int[] places;
-    private final int[] chunks;
+    private final int[] pieces;
     private final long blockDepth;
     private final int blockCount;
     private final long[] starts;
@@ -48,17 +48,17 @@ final class EntryPacker {
      * @param begins first nonzero of each virtual row, and where the last one ends
      * @param group rows of a group
      * @param places the virtual row that is each member of each group; null when a group is one row
-     * @param chunks the first virtual row of each work item, and where the last one ends; no group crosses one
+     * @param pieces first virtual rows of what can be packed by itself, and where the last one ends
      * @param blockDepth columns of a block
      * @param blockCount blocks, at least one; times the groups, an int
      */
-    EntryPacker(CsrMatrix a, long[] begins, int group, int[] places, int[] chunks, long blockDepth, long blockCount) {
+    EntryPacker(CsrMatrix a, long[] begins, int group, int[] places, int[] pieces, long blockDepth, long blockCount) {
         columns = a.columns();
         values = a.values();
         this.begins = begins;
         this.group = group;
         this.places = places;
-        this.chunks = chunks;
+        this.pieces = pieces;
         this.blockDepth = blockDepth;
         this.blockCount = Math.toIntExact(blockCount);
         virtualRows = begins.length - 1;
@@ -85,8 +85,8 @@ final class EntryPacker {
                 starts[member / group] = Math.max(starts[member / group], group * length);
             }
         } else {
-            for (int chunk = 0; chunk < chunks.length - 1; ) {
-                chunk = openWindow(chunk);
+            for (int piece = 0; piece < pieces.length - 1; ) {
+                piece = openWindow(piece);
                 countWindow();
             }
         }
@@ -103,14 +103,14 @@ final class EntryPacker {
         return places == null ? member : places[member];
     }
 
-    /** Takes the rows of one work item or more. Returns the work item after them. */
-    private int openWindow(int chunk) {
-        firstRow = chunks[chunk];
-        int end = chunk + 1;
-        while (end < chunks.length - 1 && begins[chunks[end + 1]] - begins[firstRow] <= WINDOW_ENTRIES) {
+    /** Takes the rows of one piece or more. Returns the piece after them. */
+    private int openWindow(int piece) {
+        firstRow = pieces[piece];
+        int end = piece + 1;
+        while (end < pieces.length - 1 && begins[pieces[end + 1]] - begins[firstRow] <= WINDOW_ENTRIES) {
             end++;
         }
-        lastRow = chunks[end];
+        lastRow = pieces[end];
         int count = (int) (begins[lastRow] - begins[firstRow]);
         if (windowColumns.length < count) {
             windowColumns = new int[Math.max(count, WINDOW_ENTRIES)];
@@ -160,8 +160,8 @@ final class EntryPacker {
             MemorySegment.copy(values, 0, packed, valuesAt, Float.BYTES * count());
             return;
         }
-        for (int chunk = 0; chunk < chunks.length - 1; ) {
-            chunk = openWindow(chunk);
+        for (int piece = 0; piece < pieces.length - 1; ) {
+            piece = openWindow(piece);
             openValues();
             for (int block = 0; block < blockCount; block++) {
                 int at = (int) (block * (groups + 1L));

@@ -23,6 +23,12 @@ final class SpmmPacker {
     /** Shorter segments than this cost more in combining than they win in balance. */
     private static final long MIN_SEGMENT = 64;
     /**
+     * Some hundreds of rows that are alike are not many more than groups of narrow products have shares: where more
+     * than every eighth would be cut, a group may be a few shares, which costs less than a second item for each.
+     */
+    private static final int MIN_EVEN_ROWS = 256;
+    private static final int MAX_CUT_SHARE = 8;
+    /**
      * A row on a device is one team of threads', some 2000 of which are at work at a time: a row that takes longer than
      * the others together keeps a few waiting for memory while the rest are idle. Measured on an H200 over DLMC's and
      * Matrix Market's matrices.
@@ -52,6 +58,8 @@ final class SpmmPacker {
     private static final int NARROW = SpmmFormat.LANES;
     /** Entries a nonzero, padding included, that rows in turns may take: chains side by side win more. */
     private static final double MAX_PADDING = 1.5;
+    /** Entries of a pass of interleaved rows, which are packed together. */
+    private static final long MAX_PASS_ENTRIES = 1 << 22;
     /** The table of starts is made in an array. */
     private static final long MAX_STARTS = Integer.MAX_VALUE - 8L;
     /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
@@ -74,6 +82,8 @@ final class SpmmPacker {
     /** What each virtual row computes, as the format has it. */
     private int[] targets;
     private int virtualRows;
+    /** Entries of the longest virtual row. */
+    private long longest;
     private int splitCount;
     private int partialCount;
     private long blockDepth;
@@ -100,10 +110,7 @@ final class SpmmPacker {
         this.givenDepth = givenDepth;
         offsets = a.rowOffsets().toArray(ValueLayout.JAVA_LONG);
         narrow = !forDevice && typicalN <= NARROW;
-        // A group of rows is a work item at the least.
-        long shares = forDevice ? DEVICE_SHARES : narrow ? (long) MAX_SHARE * SpmmFormat.INTERLEAVED : MAX_SHARE;
-        boolean whole = forDevice && longestRow() <= WHOLE_DEVICE_ROW;
-        segmentLimit = whole ? WHOLE_DEVICE_ROW : Math.max(MIN_SEGMENT, a.nnz() / shares);
+        segmentLimit = segmentLimit();
         cutRows();
         chooseBlocks();
     }
@@ -198,6 +205,24 @@ final class SpmmPacker {
         return (int) Math.max(1, new SpmmPacker(a, layout, typicalN, 0, false).blockDepth);
     }
 
+    private long segmentLimit() {
+        if (forDevice) {
+            return longestRow() <= WHOLE_DEVICE_ROW ? WHOLE_DEVICE_ROW
+                : Math.max(MIN_SEGMENT, a.nnz() / DEVICE_SHARES);
+        }
+        if (!narrow) {
+            return Math.max(MIN_SEGMENT, a.nnz() / MAX_SHARE);
+        }
+        // A group of rows is a work item at the least.
+        long limit = Math.max(MIN_SEGMENT, a.nnz() / ((long) MAX_SHARE * SpmmFormat.INTERLEAVED));
+        int longer = 0;
+        for (int row = 0; row < a.rows(); row++) {
+            longer += rowLength(row) > limit ? 1 : 0;
+        }
+        return a.rows() >= MIN_EVEN_ROWS && longer > a.rows() / MAX_CUT_SHARE
+            ? Math.max(limit, a.nnz() / (2L * MAX_SHARE)) : limit;
+    }
+
     private long rowLength(int row) {
         return offsets[row + 1] - offsets[row];
     }
@@ -228,10 +253,14 @@ final class SpmmPacker {
             }
         }
         begins[v] = a.nnz();
+        for (int i = 0; i < virtualRows; i++) {
+            longest = Math.max(longest, length(i));
+        }
     }
 
+    /** Rows that are not there have none. */
     private long length(int v) {
-        return begins[v + 1] - begins[v];
+        return v < virtualRows ? begins[v + 1] - begins[v] : 0;
     }
 
     private void chooseBlocks() {
@@ -270,8 +299,9 @@ final class SpmmPacker {
         if (narrow && blockCount > 0 && tiling != SpmmFormat.NO_TILE
                 && blockDepth <= SpmmFormat.MAX_INTERLEAVED_DEPTH) {
             group = SpmmFormat.INTERLEAVED;
-            chooseWorkItems();
+            choosePasses();
             sortRows();
+            chunks = chunkStarts();
             entries = layOut();
             if (entries.count() <= MAX_PADDING * a.nnz()) {
                 // The padding reads a row of zeros, which only a tile has.
@@ -281,39 +311,44 @@ final class SpmmPacker {
             group = 1;
             places = null;
         }
-        chooseWorkItems();
+        choosePasses();
+        chunks = chunkStarts();
         entries = blockCount == 0 ? null : layOut();
     }
 
     private EntryPacker layOut() {
-        return new EntryPacker(a, begins, group, places, chunks, blockDepth, blockCount);
+        return new EntryPacker(a, begins, group, places, group == 1 ? chunks : passStarts(), blockDepth, blockCount);
     }
 
-    private void chooseWorkItems() {
+    private void choosePasses() {
         long rows = group > 1 || blockCount > 1 || layout == Layout.TOKEN_MAJOR ? PASS_ROWS_BLOCKED : PASS_ROWS_SINGLE;
+        if (group > 1) {
+            rows = Math.clamp(MAX_PASS_ENTRIES / Math.max(1, longest) / group * group, group, rows);
+        }
         passRows = (int) Math.clamp((long) groups() * group, 1, rows);
-        chunks = chunkStarts();
     }
 
-    /** Rows of a group take as long as its longest: those of a pass and a work item are grouped by length. */
+    private int[] passStarts() {
+        int[] starts = new int[Math.ceilDiv(virtualRows, passRows) + 1];
+        for (int pass = 0; pass < starts.length; pass++) {
+            starts[pass] = (int) Math.min(virtualRows, (long) pass * passRows);
+        }
+        return starts;
+    }
+
+    /** Rows of a group take as long as its longest: those of a pass are grouped by length. */
     private void sortRows() {
         places = new int[groups() * group];
-        // Negative lengths, and below them the place in the window: what sorts first is longest.
-        long[] window = new long[passRows];
-        int begin = 0;
-        for (int chunk = 1; chunk < chunks.length; chunk++) {
-            int chunkEnd = chunk == chunks.length - 1 ? places.length : chunks[chunk];
-            while (begin < chunkEnd) {
-                int count = Math.min(chunkEnd, (begin / passRows + 1) * passRows) - begin;
-                for (int i = 0; i < count; i++) {
-                    int v = begin + i;
-                    window[i] = (v < virtualRows ? -length(v) : 0) * passRows + i;
-                }
-                Arrays.sort(window, 0, count);
-                for (int i = 0; i < count; i++) {
-                    places[begin + i] = begin + Math.floorMod(window[i], passRows);
-                }
-                begin += count;
+        // Negative lengths, and below them the place in the pass: what sorts first is longest.
+        long[] pass = new long[passRows];
+        for (int begin = 0; begin < places.length; begin += passRows) {
+            int count = Math.min(passRows, places.length - begin);
+            for (int i = 0; i < count; i++) {
+                pass[i] = -length(begin + i) * passRows + i;
+            }
+            Arrays.sort(pass, 0, count);
+            for (int i = 0; i < count; i++) {
+                places[begin + i] = begin + Math.floorMod(pass[i], passRows);
             }
         }
     }
@@ -406,7 +441,7 @@ final class SpmmPacker {
         long chunkCost = 0;
         for (int v = 0; v < virtualRows; v += group) {
             int end = Math.min(virtualRows, v + group);
-            long groupCost = begins[end] - begins[v] + (long) ROW_COST * (end - v);
+            long groupCost = (group == 1 ? length(v) : group * length(places[v])) + (long) ROW_COST * (end - v);
             if (chunkCost > 0 && chunkCost + groupCost > limit) {
                 if (count + 2 > starts.length) {
                     starts = Arrays.copyOf(starts, starts.length * 2);

@@ -99,12 +99,18 @@ class SpmmPackerTest {
         }
     }
 
-    /** Which member of all groups each virtual row is; none is twice, nor beyond its work item and pass. */
+    /** Which member of all groups each virtual row is; none is twice, nor beyond its pass. */
     private static int[] members(MemorySegment packed) {
         int rows = (int) field(packed, SpmmFormat.VIRTUAL_ROWS);
         int group = (int) field(packed, SpmmFormat.GROUP);
         if (group == 1) {
             return IntStream.range(0, rows).toArray();
+        }
+        long passRows = field(packed, SpmmFormat.PASS_ROWS);
+        assertThat(passRows % group).isZero();
+        for (long chunk = 0; chunk < field(packed, SpmmFormat.CHUNK_COUNT); chunk++) {
+            assertThat(packed.get(ValueLayout.JAVA_LONG, field(packed, SpmmFormat.CHUNK_STARTS) + 8 * chunk) % group)
+                .isZero();
         }
         int[] members = new int[Math.ceilDiv(rows, group) * group];
         Arrays.fill(members, -1);
@@ -112,22 +118,9 @@ class SpmmPackerTest {
             int v = SpmmFormat.place(packed, member / group, member % group);
             assertThat(members[v]).isEqualTo(-1);
             members[v] = member;
-            assertThat(windowOf(packed, v)).isEqualTo(windowOf(packed, member));
+            assertThat(v / passRows).isEqualTo(member / passRows);
         }
         return members;
-    }
-
-    /** The first virtual row of the pass and work item that virtual row v belongs to. */
-    private static long windowOf(MemorySegment packed, int v) {
-        long chunk = field(packed, SpmmFormat.CHUNK_COUNT) - 1;
-        while (packed.get(ValueLayout.JAVA_LONG, field(packed, SpmmFormat.CHUNK_STARTS) + 8 * chunk) > v) {
-            chunk--;
-        }
-        long begin = packed.get(ValueLayout.JAVA_LONG, field(packed, SpmmFormat.CHUNK_STARTS) + 8 * chunk);
-        long passRows = field(packed, SpmmFormat.PASS_ROWS);
-        assertThat(begin % field(packed, SpmmFormat.GROUP)).isZero();
-        assertThat(passRows % field(packed, SpmmFormat.GROUP)).isZero();
-        return Math.max(begin, v / passRows * passRows);
     }
 
     /** Where a member of all groups has its entries of a block, padding left out. */
@@ -205,7 +198,7 @@ class SpmmPackerTest {
             long starts = field(packed, SpmmFormat.CHUNK_STARTS);
             long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
             long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
-            int[] members = members(packed);
+            members(packed);
             long total = 0;
             for (long chunk = 0; chunk < chunks; chunk++) {
                 long from = packed.get(ValueLayout.JAVA_LONG, starts + 8 * chunk);
@@ -213,8 +206,8 @@ class SpmmPackerTest {
                 assertThat(to).isGreaterThan(from);
                 long nonzeros = 0;
                 for (long block = 0; block < blocks; block++) {
-                    for (long v = from; v < to; v++) {
-                        nonzeros += entriesOf(packed, block, members[(int) v]).length;
+                    for (long member = from; member < to; member++) {
+                        nonzeros += entriesOf(packed, block, (int) member).length;
                     }
                 }
                 long cost = nonzeros + ROW_COST * (to - from);

@@ -22,10 +22,10 @@ public class Filigree extends Filigree$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cpu);
 
-    private static final int FILIGREE_ABI_VERSION = (int)3L;
+    private static final int FILIGREE_ABI_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_ABI_VERSION 3
+     * #define FILIGREE_ABI_VERSION 4
      * }
      */
     public static int FILIGREE_ABI_VERSION() {
