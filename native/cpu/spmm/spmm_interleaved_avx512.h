@@ -73,17 +73,28 @@ struct OneColumn {
     }
 
     static FILIGREE_INLINE void add_group(const float *tile, const InterleavedEntries &entries, int64_t begin,
-                                          int64_t end, float *sums, const int32_t *places) {
+                                          int64_t end, float *sums, const int32_t *places, bool is_fresh) {
+        __m256 sum = _mm256_setzero_ps();
         /* Not through memory: a vector that is loaded from eight stores waits for them all. */
-        __m256 sum = collect(sums, places[0], places[1], places[2], places[3], places[4], places[5], places[6],
-                             places[7]);
-        for (int64_t i = begin; i < end; i += kGroup) {
+        if (!is_fresh)
+            sum = collect(sums, places[0], places[1], places[2], places[3], places[4], places[5], places[6], places[7]);
+        int64_t i = begin;
+        /* Two at a time: one line of values is asked for once. */
+        for (; i + 2 * kGroup <= end; i += 2 * kGroup) {
             prefetch_ahead(entries, i);
-            sum = _mm256_fmadd_ps(_mm256_loadu_ps(entries.values + i), collect(tile, GroupColumns(entries.columns + i)), sum);
+            add_entries(sum, tile, entries, i);
+            add_entries(sum, tile, entries, i + kGroup);
         }
+        if (i < end) add_entries(sum, tile, entries, i);
         alignas(32) float lanes[kGroup];
         _mm256_store_ps(lanes, sum);
-        for (int64_t i = 0; i < kGroup; ++i) sums[places[i]] = lanes[i];
+        for (int64_t j = 0; j < kGroup; ++j) sums[places[j]] = lanes[j];
+    }
+
+    /* One of each row. */
+    static FILIGREE_INLINE void add_entries(__m256 &sum, const float *tile, const InterleavedEntries &entries,
+                                            int64_t i) {
+        sum = _mm256_fmadd_ps(_mm256_loadu_ps(entries.values + i), collect(tile, GroupColumns(entries.columns + i)), sum);
     }
 };
 
@@ -127,11 +138,12 @@ FILIGREE_INLINE void add_entry(typename C::Vector &sum, const float *tile, const
 
 template <class C> struct Columns : C {
     static FILIGREE_INLINE void add_group(const float *tile, const InterleavedEntries &entries, int64_t begin,
-                                          int64_t end, float *sums, const int32_t *places) {
-        typename C::Vector s0 = C::load(sums + places[0] * C::kWidth), s1 = C::load(sums + places[1] * C::kWidth),
-                           s2 = C::load(sums + places[2] * C::kWidth), s3 = C::load(sums + places[3] * C::kWidth),
-                           s4 = C::load(sums + places[4] * C::kWidth), s5 = C::load(sums + places[5] * C::kWidth),
-                           s6 = C::load(sums + places[6] * C::kWidth), s7 = C::load(sums + places[7] * C::kWidth);
+                                          int64_t end, float *sums, const int32_t *places, bool is_fresh) {
+        const auto enter = [&](int64_t member) {
+            return is_fresh ? typename C::Vector{} : C::load(sums + places[member] * C::kWidth);
+        };
+        typename C::Vector s0 = enter(0), s1 = enter(1), s2 = enter(2), s3 = enter(3);
+        typename C::Vector s4 = enter(4), s5 = enter(5), s6 = enter(6), s7 = enter(7);
         for (int64_t i = begin; i < end; i += kGroup) {
             prefetch_ahead(entries, i);
             const GroupColumns columns(entries.columns + i);
@@ -158,11 +170,12 @@ template <class C> struct Columns : C {
 template <class C> void pack_block_narrow(const Panel &p, int64_t block) {
     const int64_t first = block * p.a->block_depth, rows = smaller(p.a->block_depth, p.a->cols - first);
     const int64_t stride = p.call->b_stride;
-    if (p.a->layout == FILIGREE_FEATURE_MAJOR) {
+    const bool by_feature = p.a->layout == FILIGREE_FEATURE_MAJOR;
+    if (C::kWidth == 1 && (stride == 1 || !by_feature)) {
+        std::memcpy(p.tile, p.call->b + p.first * stride + first, rows * sizeof(float));
+    } else if (by_feature) {
         const float *from = p.call->b + first * stride + p.first;
         for (int64_t r = 0; r < rows; ++r) C::pack_row(p.tile + r * C::kWidth, from + r * stride, p.tail);
-    } else if (C::kWidth == 1) {
-        std::memcpy(p.tile, p.call->b + p.first * stride + first, rows * sizeof(float));
     } else {
         const float *from = p.call->b + p.first * stride + first;
         alignas(64) float rows_of_tile[kLanes * kLanes];
@@ -185,13 +198,15 @@ FILIGREE_INLINE void finish_column(const Panel &p, const float *sums, int64_t ro
     for (int64_t first = 0; first < count; first += kLanes, c += kLanes * step) {
         const int64_t width = smaller(kLanes, count - first);
         const __mmask16 lanes = first_lanes(width);
-        if (p.call->beta != 0.0f)
+        float *const y_at = step == 1 ? c : line;
+        if (step != 1 && p.call->beta != 0.0f)
             for (int64_t i = 0; i < width; ++i) line[i] = c[i * step];
         const __m512 bias =
             p.bias != nullptr ? _mm512_maskz_loadu_ps(lanes, p.bias + row + first) : _mm512_setzero_ps();
-        const __m512 y = finish(p, _mm512_maskz_loadu_ps(lanes, sums + first), line, lanes, bias);
-        _mm512_store_ps(line, is_in_registers(p.a->activation) ? y : activate(p.a->activation, y));
-        for (int64_t i = 0; i < width; ++i) c[i * step] = line[i];
+        const __m512 y = finish(p, _mm512_maskz_loadu_ps(lanes, sums + first), y_at, lanes, bias);
+        _mm512_mask_storeu_ps(y_at, lanes, is_in_registers(p.a->activation) ? y : activate(p.a->activation, y));
+        if (step != 1)
+            for (int64_t i = 0; i < width; ++i) c[i * step] = line[i];
     }
 }
 
@@ -255,13 +270,14 @@ template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Pan
     const int64_t pass_rows = smaller(a.pass_rows, a.virtual_rows - pass_begin);
     /* Places count from the first virtual row of all. */
     float *sums = p.accumulators - pass_begin * C::kWidth;
-    std::memset(p.accumulators, 0, (pass_rows + kGroup - 1) / kGroup * kGroup * C::kWidth * sizeof(float));
+    if (a.block_count == 0) std::memset(p.accumulators, 0, pass_rows * C::kWidth * sizeof(float));
     for (int64_t block = 0; block < a.block_count; ++block) {
         /* A single block's tile outlasts the pass. */
         if (a.block_count > 1 || is_first) pack_block_narrow<C>(p, block);
         const int64_t *starts = p.group_starts + block * (groups_of(a) + 1) + first_group;
         for (int64_t g = 0; g < groups; ++g)
-            C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, p.places + (first_group + g) * kGroup);
+            C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, p.places + (first_group + g) * kGroup,
+                         block == 0);
     }
     if (end - begin == pass_rows) {
         finish_narrow<C>(p, p.accumulators, pass_begin, end);
