@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 class SpmmDeviceTest {
 
     private final FakeDevice device = new FakeDevice();
-    /** One of its rows is split on a device, too. */
+    /** All of its rows are split on a device. */
     private final CsrMatrix a = SpmmCorrectnessTest.denseRowAmongSparse(60, 1200);
     private final SpmmCase test = SpmmCase.plain(a, 30, Layout.FEATURE_MAJOR);
     private final Arena arena = Arena.ofAuto();
