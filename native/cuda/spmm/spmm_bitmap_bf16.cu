@@ -11,7 +11,8 @@ constexpr int64_t kMostTokens = 64;
 
 bool is_possible(const filigree_cuda_bitmap_packed &h) {
     return h.magic == FILIGREE_CUDA_BITMAP_MAGIC && h.rows >= 0 && h.cols >= 0 &&
-           h.strip_count == divide_up(h.rows, kRows) && h.tile_count == divide_up(h.cols, kCols) && h.tile_count <= INT32_MAX &&
+           h.strip_count == divide_up(h.rows, kRows) && h.tile_count == divide_up(h.cols, kCols) &&
+           h.tile_count <= INT32_MAX &&
            (h.layout == FILIGREE_FEATURE_MAJOR || h.layout == FILIGREE_TOKEN_MAJOR) &&
            h.tile_bytes >= 0 && h.tile_bytes <= kMostTileBytes && h.tile_bytes % 16 == 0;
 }
@@ -20,7 +21,8 @@ template <class T> const T *table(const void *packed, int64_t offset) {
     return reinterpret_cast<const T *>(static_cast<const char *>(packed) + offset);
 }
 
-template <int kGroups> cudaError_t launch_groups(BitmapTask task, int64_t tile_bytes, int64_t strips, cudaStream_t stream) {
+template <int kGroups>
+cudaError_t launch_groups(BitmapTask task, int64_t tile_bytes, int64_t strips, cudaStream_t stream) {
     task.stage_bytes = Stages<kGroups>::kTiles * static_cast<int32_t>(tile_bytes);
     const dim3 grid(static_cast<unsigned>(strips), static_cast<unsigned>(divide_up(task.tokens, 8 * kGroups)));
     return launch(spmm_bitmap_bf16<kGroups>, task, grid, kThreads, shared_bytes<kGroups>(task.stage_bytes), stream,

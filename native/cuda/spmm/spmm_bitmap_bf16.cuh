@@ -2,9 +2,10 @@
  * C = activation(alpha * A * B + beta * C + bias), A sparse, all in bf16, for few columns (tokens): the kernels.
  *
  * spmm_bitmap_bf16  loads sparse, computes dense. A block takes a strip of 16 rows of A and up to kTokens tokens; its
- *                   warps take consecutive shares of the strip's tiles, which come through a ring in shared memory, and
- *                   turn masks and pairs into operand A of mma.m16n8k16 in registers. Sums of the warps are added in
- *                   their order. X is read as it lies: two runs of 8 columns of a token are what a lane needs in a tile.
+ *                   warps take consecutive shares of the strip's tiles, which come through a ring in shared memory,
+ *                   and turn masks and pairs into operand A of mma.m16n8k16 in registers. Sums of the warps are added
+ *                   in their order. X is read as it lies: two runs of 8 columns of a token are what a lane needs in a
+ *                   tile.
  * spmm_turn_bf16    X of feature-major products.
  *
  * Roofline on an H200, whose memory delivers 4.3 TB/s, for 14336 x 4096, 57344 tiles (27 us dense; cuBLASLt takes 31):
@@ -12,12 +13,12 @@
  *   50 %  1616           21.7 us       7.5 us            27.6                28.9       35
  *   70 %  1124           15.1 us       7.5 us            19.8                23.1       29
  *   90 %   469            6.3 us       7.5 us            13.7                15.2       22
- * The instructions are some 125 a tile and warp, four warps' a clock and multiprocessor at 1.8 GHz. The launch, the first
- * tiles and the last come on top, some 3 us. What is missing at 90 % are instructions that wait for each other, in seven
- * warps a scheduler; with more tokens X comes from the second-level cache in half of the cases, and takes registers that
- * would hide it. Storing elements rather than pairs would be a quarter to a half fewer bytes; but a lane then has to count
- * the bits of its neighbours for each of its 16 registers, which takes twice the instructions: measured, that was slower
- * for up to 8 tokens at every sparsity from 50 %.
+ * The instructions are some 125 a tile and warp, four warps' a clock and multiprocessor at 1.8 GHz. The launch, the
+ * first tiles and the last come on top, some 3 us. What is missing at 90 % are instructions that wait for each other,
+ * in seven warps a scheduler; with more tokens X comes from the second-level cache in half of the cases, and takes
+ * registers that would hide it. Storing elements rather than pairs would be a quarter to a half fewer bytes; but a
+ * lane then has to count the bits of its neighbours for each of its 16 registers, which takes twice the instructions:
+ * measured, that was slower for up to 8 tokens at every sparsity from 50 %.
  *
  * An infinity or a NaN in X meets zeros that are not stored, which makes every sum of its token one: a sum that is not
  * finite is taken again, nonzero by nonzero.
@@ -45,7 +46,8 @@ constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
 /*
  * The ring of a warp: its stages are on their way or at work, each of kTiles tiles. Two at a time hide each other's
- * latencies and share what a stage costs, as long as registers allow for it; fewer bytes leave more first-level cache to X.
+ * latencies and share what a stage costs, as long as registers allow for it; fewer bytes leave more first-level cache
+ * to X.
  */
 template <int kGroups> struct Stages {
     static constexpr int kTiles = kGroups == 1 ? 2 : 1, kCount = kGroups == 1 ? 2 : 3;
@@ -191,8 +193,8 @@ struct LaneMasks {
     int lane;
 
     __device__ explicit LaneMasks(int lane)
-        : low(kept(lane % 4 == 0 ? 0u : lane % 4 == 1 ? 0xffffu : 0xffffffffu)), high(kept(lane % 4 == 3 ? 0xffffu : 0u)),
-          own(kept(0x10u + 0x22u * static_cast<uint32_t>(lane % 4))), lane(lane) {}
+        : low(kept(lane % 4 == 0 ? 0u : lane % 4 == 1 ? 0xffffu : 0xffffffffu)),
+          high(kept(lane % 4 == 3 ? 0xffffu : 0u)), own(kept(0x10u + 0x22u * static_cast<uint32_t>(lane % 4))), lane(lane) {}
 };
 
 /* What a lane needs of a tile. */

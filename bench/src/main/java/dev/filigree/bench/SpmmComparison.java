@@ -119,7 +119,8 @@ record SpmmComparison(List<ContenderResult> results, int workingSets) {
         }
     }
 
-    private static List<ContenderResult> judge(SpmmProblem problem, List<CheckedContender> contenders,
+    /** What each contender did in the measurement, once its output is compared with the sums in double. */
+    static List<ContenderResult> judge(SpmmProblem problem, List<CheckedContender> contenders,
             List<Outcome> outcomes) {
         List<ContenderResult> results = new ArrayList<>();
         List<DenseMatrix> outputs = new ArrayList<>();

@@ -1,6 +1,8 @@
 package dev.filigree.internal.vector;
 
 import static dev.filigree.internal.MathConstants.*;
+import static dev.filigree.internal.vector.RawMemory.ALL;
+import static dev.filigree.internal.vector.RawMemory.address;
 
 import dev.filigree.internal.ActivationCodes;
 import dev.filigree.internal.scalar.ScalarMath;
@@ -8,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
+import java.lang.ref.Reference;
 import java.nio.ByteOrder;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
@@ -161,7 +164,8 @@ public final class VectorMath {
      * hot when it compiled the caller, and a call left in place for any other boxes every vector around it.
      *
      * @param code an {@link dev.filigree.Activation#code()}
-     * @throws IllegalArgumentException if there is no such code
+     * @param segment native memory, that stays open
+     * @throws IllegalArgumentException if there is no such code, or the memory is on the heap
      * @throws IndexOutOfBoundsException if the range is not in the segment; nothing has been written
      */
     public static void activate(int code, MemorySegment segment, long byteOffset, long count) {
@@ -170,20 +174,26 @@ public final class VectorMath {
         if (code < 0 || code >= LOOPS.length) {
             throw ActivationCodes.unknown(code);
         }
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException("activations are for native memory, not for " + segment);
+        }
         if (code == ActivationCodes.NONE) {
             return;
         }
         try {
-            LOOPS[code].invokeExact(segment, byteOffset, count);
+            LOOPS[code].invokeExact(segment.address() + byteOffset, count);
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
+        } finally {
+            Reference.reachabilityFence(segment);
         }
     }
 
     /**
      * The loops by code, one method a function, so that the profile of one does not depend on which others have
-     * run. They are called through handles that are no constants because C2 cannot inline such a call: a caller
-     * that had two or three of these loops inlined is over its budget, and then boxes vectors.
+     * run, over addresses, so that it does not depend on what else the JVM does with segments. They are called through
+     * handles that are no constants because C2 cannot inline such a call: a caller that had two or three of these
+     * loops inlined is over its budget, and then boxes vectors.
      */
     private static final MethodHandle[] LOOPS = loops();
 
@@ -198,71 +208,71 @@ public final class VectorMath {
     }
 
     private static MethodHandle loopHandle(String method) {
-        return CallBarrier.handle(MethodHandles.lookup(), method, MemorySegment.class, long.class, long.class);
+        return CallBarrier.handle(MethodHandles.lookup(), method, long.class, long.class);
     }
 
-    private static void reluLoop(MemorySegment segment, long byteOffset, long count) {
-        long end = byteOffset + count * Float.BYTES;
-        long main = byteOffset + F32.loopBound(count) * Float.BYTES;
-        long at = byteOffset;
+    private static void reluLoop(long begin, long count) {
+        long end = begin + count * Float.BYTES;
+        long main = begin + F32.loopBound(count) * Float.BYTES;
+        long at = begin;
         for (; at < main; at += F32.vectorByteSize()) {
-            FloatVector x = FloatVector.fromMemorySegment(F32, segment, at, NATIVE);
-            relu(x).intoMemorySegment(segment, at, NATIVE);
+            FloatVector x = FloatVector.fromMemorySegment(F32, ALL, address(at), NATIVE);
+            relu(x).intoMemorySegment(ALL, address(at), NATIVE);
         }
         for (; at < end; at += Float.BYTES) {
-            segment.set(FLOAT, at, ScalarMath.relu(segment.get(FLOAT, at)));
-        }
-    }
-
-    private static void reluSquaredLoop(MemorySegment segment, long byteOffset, long count) {
-        long end = byteOffset + count * Float.BYTES;
-        long main = byteOffset + F32.loopBound(count) * Float.BYTES;
-        long at = byteOffset;
-        for (; at < main; at += F32.vectorByteSize()) {
-            FloatVector x = FloatVector.fromMemorySegment(F32, segment, at, NATIVE);
-            reluSquared(x).intoMemorySegment(segment, at, NATIVE);
-        }
-        for (; at < end; at += Float.BYTES) {
-            segment.set(FLOAT, at, ScalarMath.reluSquared(segment.get(FLOAT, at)));
+            ALL.set(FLOAT, address(at), ScalarMath.relu(ALL.get(FLOAT, address(at))));
         }
     }
 
-    private static void geluTanhLoop(MemorySegment segment, long byteOffset, long count) {
-        long end = byteOffset + count * Float.BYTES;
-        long main = byteOffset + F32.loopBound(count) * Float.BYTES;
-        long at = byteOffset;
+    private static void reluSquaredLoop(long begin, long count) {
+        long end = begin + count * Float.BYTES;
+        long main = begin + F32.loopBound(count) * Float.BYTES;
+        long at = begin;
         for (; at < main; at += F32.vectorByteSize()) {
-            FloatVector x = FloatVector.fromMemorySegment(F32, segment, at, NATIVE);
-            geluTanh(x).intoMemorySegment(segment, at, NATIVE);
+            FloatVector x = FloatVector.fromMemorySegment(F32, ALL, address(at), NATIVE);
+            reluSquared(x).intoMemorySegment(ALL, address(at), NATIVE);
         }
         for (; at < end; at += Float.BYTES) {
-            segment.set(FLOAT, at, ScalarMath.geluTanh(segment.get(FLOAT, at)));
+            ALL.set(FLOAT, address(at), ScalarMath.reluSquared(ALL.get(FLOAT, address(at))));
         }
     }
 
-    private static void geluErfLoop(MemorySegment segment, long byteOffset, long count) {
-        long end = byteOffset + count * Float.BYTES;
-        long main = byteOffset + F32.loopBound(count) * Float.BYTES;
-        long at = byteOffset;
+    private static void geluTanhLoop(long begin, long count) {
+        long end = begin + count * Float.BYTES;
+        long main = begin + F32.loopBound(count) * Float.BYTES;
+        long at = begin;
         for (; at < main; at += F32.vectorByteSize()) {
-            FloatVector x = FloatVector.fromMemorySegment(F32, segment, at, NATIVE);
-            geluErf(x).intoMemorySegment(segment, at, NATIVE);
+            FloatVector x = FloatVector.fromMemorySegment(F32, ALL, address(at), NATIVE);
+            geluTanh(x).intoMemorySegment(ALL, address(at), NATIVE);
         }
         for (; at < end; at += Float.BYTES) {
-            segment.set(FLOAT, at, ScalarMath.geluErf(segment.get(FLOAT, at)));
+            ALL.set(FLOAT, address(at), ScalarMath.geluTanh(ALL.get(FLOAT, address(at))));
         }
     }
 
-    private static void siluLoop(MemorySegment segment, long byteOffset, long count) {
-        long end = byteOffset + count * Float.BYTES;
-        long main = byteOffset + F32.loopBound(count) * Float.BYTES;
-        long at = byteOffset;
+    private static void geluErfLoop(long begin, long count) {
+        long end = begin + count * Float.BYTES;
+        long main = begin + F32.loopBound(count) * Float.BYTES;
+        long at = begin;
         for (; at < main; at += F32.vectorByteSize()) {
-            FloatVector x = FloatVector.fromMemorySegment(F32, segment, at, NATIVE);
-            silu(x).intoMemorySegment(segment, at, NATIVE);
+            FloatVector x = FloatVector.fromMemorySegment(F32, ALL, address(at), NATIVE);
+            geluErf(x).intoMemorySegment(ALL, address(at), NATIVE);
         }
         for (; at < end; at += Float.BYTES) {
-            segment.set(FLOAT, at, ScalarMath.silu(segment.get(FLOAT, at)));
+            ALL.set(FLOAT, address(at), ScalarMath.geluErf(ALL.get(FLOAT, address(at))));
+        }
+    }
+
+    private static void siluLoop(long begin, long count) {
+        long end = begin + count * Float.BYTES;
+        long main = begin + F32.loopBound(count) * Float.BYTES;
+        long at = begin;
+        for (; at < main; at += F32.vectorByteSize()) {
+            FloatVector x = FloatVector.fromMemorySegment(F32, ALL, address(at), NATIVE);
+            silu(x).intoMemorySegment(ALL, address(at), NATIVE);
+        }
+        for (; at < end; at += Float.BYTES) {
+            ALL.set(FLOAT, address(at), ScalarMath.silu(ALL.get(FLOAT, address(at))));
         }
     }
 }

@@ -114,6 +114,8 @@ class VectorMathTest {
                     .isInstanceOf(IndexOutOfBoundsException.class);
             assertThatThrownBy(() -> VectorMath.activate(1, segment, 0, -1))
                     .isInstanceOf(IndexOutOfBoundsException.class);
+            assertThatThrownBy(() -> VectorMath.activate(1, MemorySegment.ofArray(new float[16]), 0, 16))
+                    .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("native memory");
         }
     }
 
