@@ -10,9 +10,9 @@
  *
  * Roofline on an H200, whose memory delivers 4.3 TB/s, for 14336 x 4096, 57344 tiles (27 us dense; cuBLASLt takes 31):
  *         bytes a tile   from memory   by instructions   measured, 1 token   8 tokens   16 tokens
- *   50 %  1616           21.7 us       7.5 us            27.6                28.9       35
- *   70 %  1124           15.1 us       7.5 us            19.8                23.1       29
- *   90 %   469            6.3 us       7.5 us            13.7                15.2       22
+ *   50 %  1616           21.7 us       7.5 us            28.2                29.3       35.2
+ *   70 %  1124           15.1 us       7.5 us            20.0                23.0       28.6
+ *   90 %   469            6.3 us       7.5 us            13.8                15.2       21.3
  * The instructions are some 125 a tile and warp, four warps' a clock and multiprocessor at 1.8 GHz. The launch, the
  * first tiles and the last come on top, some 3 us. What is missing at 90 % are instructions that wait for each other,
  * in seven warps a scheduler; with more tokens X comes from the second-level cache in half of the cases, and takes
@@ -194,7 +194,8 @@ struct LaneMasks {
 
     __device__ explicit LaneMasks(int lane)
         : low(kept(lane % 4 == 0 ? 0u : lane % 4 == 1 ? 0xffffu : 0xffffffffu)),
-          high(kept(lane % 4 == 3 ? 0xffffu : 0u)), own(kept(0x10u + 0x22u * static_cast<uint32_t>(lane % 4))), lane(lane) {}
+          high(kept(lane % 4 == 3 ? 0xffffu : 0u)),
+          own(kept(0x10u + 0x22u * static_cast<uint32_t>(lane % 4))), lane(lane) {}
 };
 
 /* What a lane needs of a tile. */

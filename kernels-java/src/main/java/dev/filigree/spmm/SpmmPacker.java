@@ -115,14 +115,6 @@ final class SpmmPacker {
         chooseBlocks();
     }
 
-    private long longestRow() {
-        long longest = 0;
-        for (int row = 0; row < a.rows(); row++) {
-            longest = Math.max(longest, offsets[row + 1] - offsets[row]);
-        }
-        return longest;
-    }
-
     /**
      * Packs a matrix.
      *
@@ -207,7 +199,7 @@ final class SpmmPacker {
 
     private long segmentLimit() {
         if (forDevice) {
-            return longestRow() <= WHOLE_DEVICE_ROW ? WHOLE_DEVICE_ROW
+            return rowsLongerThan(WHOLE_DEVICE_ROW) == 0 ? WHOLE_DEVICE_ROW
                 : Math.max(MIN_SEGMENT, a.nnz() / DEVICE_SHARES);
         }
         if (!narrow) {
@@ -215,12 +207,16 @@ final class SpmmPacker {
         }
         // A group of rows is a work item at the least.
         long limit = Math.max(MIN_SEGMENT, a.nnz() / ((long) MAX_SHARE * SpmmFormat.INTERLEAVED));
+        return a.rows() >= MIN_EVEN_ROWS && rowsLongerThan(limit) > a.rows() / MAX_CUT_SHARE
+            ? Math.max(limit, a.nnz() / (2L * MAX_SHARE)) : limit;
+    }
+
+    private int rowsLongerThan(long length) {
         int longer = 0;
         for (int row = 0; row < a.rows(); row++) {
-            longer += rowLength(row) > limit ? 1 : 0;
+            longer += rowLength(row) > length ? 1 : 0;
         }
-        return a.rows() >= MIN_EVEN_ROWS && longer > a.rows() / MAX_CUT_SHARE
-            ? Math.max(limit, a.nnz() / (2L * MAX_SHARE)) : limit;
+        return longer;
     }
 
     private long rowLength(int row) {
