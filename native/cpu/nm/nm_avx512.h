@@ -20,7 +20,6 @@ namespace {
 constexpr int64_t kLanes = 16;
 
 inline int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
-inline int64_t larger(int64_t x, int64_t y) { return x > y ? x : y; }
 
 /* The table at an offset of a packed matrix. */
 template <class T> const T *table(const filigree_nm_packed *a, int64_t offset) {
