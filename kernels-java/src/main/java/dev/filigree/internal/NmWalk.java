@@ -66,7 +66,7 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
     /**
      * sums[token][row] += value * block[token][column] over the slots of {@code groups} groups of 16 rows, in order;
      * from +0 when fresh. Tokens are {@code tokenBytes} apart in the block, which begins with the scratch, and
-     * {@code sumBytes} in the sums; there is one, or an even number.
+     * {@code sumBytes} in the sums; there are one, four or eight.
      */
     protected void multiplyFew(MemorySegment packed, long block, long group, int groups, int slots,
             MemorySegment scratch, int tokens, long tokenBytes, long sumsAt, long sumBytes, boolean fresh) {
@@ -163,7 +163,7 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         long sumsAt = field(packed, NmFormat.SUMS);
         boolean tokens = intField(packed, NmFormat.LAYOUT) == TOKEN_MAJOR;
         long tokenBytes = Float.BYTES * (field(packed, NmFormat.BLOCK_DEPTH) + TOKEN_GAP);
-        int count = width == 1 ? 1 : Math.ceilDiv(width, 2) * 2;
+        int count = width == 1 ? 1 : width <= NmFormat.FEW / 2 ? NmFormat.FEW / 2 : NmFormat.FEW;
         for (long pass = groupBegin; pass < groupEnd; pass += passGroups) {
             int groups = (int) Math.min(passGroups, groupEnd - pass);
             long sumBytes = (long) Float.BYTES * NmFormat.LANES * groups;

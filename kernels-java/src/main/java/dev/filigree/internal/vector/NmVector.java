@@ -158,16 +158,18 @@ final class NmVector extends NmWalk {
             FloatVector s6 = load(start + 6 * STEP);
             FloatVector s7 = load(start + 7 * STEP);
             for (int slot = 0; slot < slots; slot++) {
-                long at = address(block + ALL.get(INT, address(offsets + slot * offsetStep + 4L * row)));
-                FloatVector value = broadcast(address(values + slot * SLOT + 4L * row));
-                s0 = load(at).fma(value, s0);
-                s1 = load(at + STEP).fma(value, s1);
-                s2 = load(at + 2 * STEP).fma(value, s2);
-                s3 = load(at + 3 * STEP).fma(value, s3);
-                s4 = load(at + 4 * STEP).fma(value, s4);
-                s5 = load(at + 5 * STEP).fma(value, s5);
-                s6 = load(at + 6 * STEP).fma(value, s6);
-                s7 = load(at + 7 * STEP).fma(value, s7);
+                long offset = address(offsets + slot * SLOT + 4L * row);
+                long value = address(values + slot * SLOT + 4L * row);
+                long at = address(block + ALL.get(INT, offset));
+                FloatVector a = broadcast(value);
+                s0 = a.fma(load(at), s0);
+                s1 = a.fma(load(at + STEP), s1);
+                s2 = a.fma(load(at + 2 * STEP), s2);
+                s3 = a.fma(load(at + 3 * STEP), s3);
+                s4 = a.fma(load(at + 4 * STEP), s4);
+                s5 = a.fma(load(at + 5 * STEP), s5);
+                s6 = a.fma(load(at + 6 * STEP), s6);
+                s7 = a.fma(load(at + 7 * STEP), s7);
             }
             long end = address(to + row * rowBytes);
             s0.intoMemorySegment(ALL, end, ORDER);
@@ -196,19 +198,20 @@ final class NmVector extends NmWalk {
             FloatVector s12 = load(start + 2 * STEP);
             FloatVector s13 = load(start + 3 * STEP);
             for (int slot = 0; slot < slots; slot++) {
-                long offset = address(offsets + slot * offsetStep + 4L * row);
+                long offset = address(offsets + slot * SLOT + 4L * row);
+                long value = address(values + slot * SLOT + 4L * row);
                 long at = address(block + ALL.get(INT, offset));
-                FloatVector value = broadcast(address(values + slot * SLOT + 4L * row));
-                s00 = load(at).fma(value, s00);
-                s01 = load(at + STEP).fma(value, s01);
-                s02 = load(at + 2 * STEP).fma(value, s02);
-                s03 = load(at + 3 * STEP).fma(value, s03);
+                FloatVector a = broadcast(value);
+                s00 = a.fma(load(at), s00);
+                s01 = a.fma(load(at + STEP), s01);
+                s02 = a.fma(load(at + 2 * STEP), s02);
+                s03 = a.fma(load(at + 3 * STEP), s03);
                 at = address(block + ALL.get(INT, offset + 4));
-                value = broadcast(address(values + slot * SLOT + 4L * row) + 4);
-                s10 = load(at).fma(value, s10);
-                s11 = load(at + STEP).fma(value, s11);
-                s12 = load(at + 2 * STEP).fma(value, s12);
-                s13 = load(at + 3 * STEP).fma(value, s13);
+                a = broadcast(value + 4);
+                s10 = a.fma(load(at), s10);
+                s11 = a.fma(load(at + STEP), s11);
+                s12 = a.fma(load(at + 2 * STEP), s12);
+                s13 = a.fma(load(at + 3 * STEP), s13);
             }
             long end = address(to + row * rowBytes);
             s00.intoMemorySegment(ALL, end, ORDER);
@@ -240,24 +243,24 @@ final class NmVector extends NmWalk {
             FloatVector s30 = load(start);
             FloatVector s31 = load(start + STEP);
             for (int slot = 0; slot < slots; slot++) {
-                long offset = address(offsets + slot * offsetStep + 4L * row);
+                long offset = address(offsets + slot * SLOT + 4L * row);
                 long value = address(values + slot * SLOT + 4L * row);
                 long at = address(block + ALL.get(INT, offset));
                 FloatVector a = broadcast(value);
-                s00 = load(at).fma(a, s00);
-                s01 = load(at + STEP).fma(a, s01);
+                s00 = a.fma(load(at), s00);
+                s01 = a.fma(load(at + STEP), s01);
                 at = address(block + ALL.get(INT, offset + 4));
                 a = broadcast(value + 4);
-                s10 = load(at).fma(a, s10);
-                s11 = load(at + STEP).fma(a, s11);
+                s10 = a.fma(load(at), s10);
+                s11 = a.fma(load(at + STEP), s11);
                 at = address(block + ALL.get(INT, offset + 8));
                 a = broadcast(value + 8);
-                s20 = load(at).fma(a, s20);
-                s21 = load(at + STEP).fma(a, s21);
+                s20 = a.fma(load(at), s20);
+                s21 = a.fma(load(at + STEP), s21);
                 at = address(block + ALL.get(INT, offset + 12));
                 a = broadcast(value + 12);
-                s30 = load(at).fma(a, s30);
-                s31 = load(at + STEP).fma(a, s31);
+                s30 = a.fma(load(at), s30);
+                s31 = a.fma(load(at + STEP), s31);
             }
             long end = address(to + row * rowBytes);
             s00.intoMemorySegment(ALL, end, ORDER);
@@ -283,12 +286,12 @@ final class NmVector extends NmWalk {
             FloatVector s2 = load(address(from + (row + 2) * fromBytes));
             FloatVector s3 = load(address(from + (row + 3) * fromBytes));
             for (int slot = 0; slot < slots; slot++) {
-                long offset = address(offsets + slot * offsetStep + 4L * row);
+                long offset = address(offsets + slot * SLOT + 4L * row);
                 long value = address(values + slot * SLOT + 4L * row);
-                s0 = load(address(block + ALL.get(INT, offset))).fma(broadcast(value), s0);
-                s1 = load(address(block + ALL.get(INT, offset + 4))).fma(broadcast(value + 4), s1);
-                s2 = load(address(block + ALL.get(INT, offset + 8))).fma(broadcast(value + 8), s2);
-                s3 = load(address(block + ALL.get(INT, offset + 12))).fma(broadcast(value + 12), s3);
+                s0 = broadcast(value).fma(load(address(block + ALL.get(INT, offset))), s0);
+                s1 = broadcast(value + 4).fma(load(address(block + ALL.get(INT, offset + 4))), s1);
+                s2 = broadcast(value + 8).fma(load(address(block + ALL.get(INT, offset + 8))), s2);
+                s3 = broadcast(value + 12).fma(load(address(block + ALL.get(INT, offset + 12))), s3);
             }
             s0.intoMemorySegment(ALL, address(to + row * rowBytes), ORDER);
             s1.intoMemorySegment(ALL, address(to + (row + 1) * rowBytes), ORDER);
