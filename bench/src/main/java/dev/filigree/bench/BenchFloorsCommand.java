@@ -58,7 +58,7 @@ final class BenchFloorsCommand implements Callable<Integer> {
     @Option(names = "--rounds", paramLabel = "R", description = "Rounds of each case (default: ${DEFAULT-VALUE}).")
     private int rounds = 7;
 
-    @Option(names = "--json", description = "Print one JSON object.")
+    @Option(names = "--json", description = "Print one JSON object, with the times of each case.")
     private boolean json;
 
     private final Map<String, Family> families;
@@ -93,7 +93,7 @@ final class BenchFloorsCommand implements Callable<Integer> {
             .map(floor -> floor.judge(floor.cases().stream().map(times::get).toList())).toList();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
-            out.println(Json.line(toJson(outcomes, backend)));
+            out.println(Json.line(toJson(outcomes, times, backend)));
         } else {
             print(out, outcomes, backend);
         }
@@ -127,7 +127,7 @@ final class BenchFloorsCommand implements Callable<Integer> {
         return times;
     }
 
-    private JsonObject toJson(List<Floor.Outcome> outcomes, Backend backend) {
+    private JsonObject toJson(List<Floor.Outcome> outcomes, Map<FloorCase, FloorCase.Times> times, Backend backend) {
         JsonObject describes = new JsonObject();
         describes.addProperty("family", family);
         describes.addProperty("data", data == null ? null : data.toString());
@@ -144,6 +144,9 @@ final class BenchFloorsCommand implements Callable<Integer> {
             result.addProperty("goal", floor.goal());
             result.addProperty("verdict", words(outcome.verdict()));
             result.addProperty("cases", outcome.used());
+            JsonArray measured = new JsonArray();
+            floor.cases().forEach(theCase -> measured.add(toJson(times.get(theCase))));
+            result.add("times", measured);
             if (!outcome.why().isEmpty()) {
                 result.addProperty("why", outcome.why());
             }
@@ -153,6 +156,16 @@ final class BenchFloorsCommand implements Callable<Integer> {
         object.addProperty("op", "floors");
         object.add("case", describes);
         object.add("results", results);
+        return object;
+    }
+
+    private static JsonObject toJson(FloorCase.Times times) {
+        JsonObject object = new JsonObject();
+        object.addProperty("case", times.label());
+        JsonObject millis = new JsonObject();
+        new TreeMap<>(times.millis()).forEach((contender, time) -> millis.addProperty(contender, Json.rounded(time)));
+        object.add("median_ms", millis);
+        times.error().ifPresent(error -> object.addProperty("error", error));
         return object;
     }
 

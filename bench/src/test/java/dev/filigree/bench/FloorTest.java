@@ -123,9 +123,12 @@ class FloorTest {
         assertThat(json.get("op").getAsString()).isEqualTo("floors");
         JsonObject result = json.getAsJsonArray("results").get(0).getAsJsonObject();
         assertThat(result.keySet())
-            .containsExactly("name", "what", "ratio", "floor", "goal", "verdict", "cases");
+            .containsExactly("name", "what", "ratio", "floor", "goal", "verdict", "cases", "times");
         assertThat(result.get("ratio").getAsDouble()).isEqualTo(2);
         assertThat(result.get("verdict").getAsString()).isEqualTo("met");
+        assertThat(result.getAsJsonArray("times")).extracting(Object::toString).containsExactly(
+            "{\"case\":\"a\",\"median_ms\":{\"ours\":1.0,\"peer\":2.0}}",
+            "{\"case\":\"b\",\"median_ms\":{\"ours\":2.0,\"peer\":4.0}}");
     }
 
     @Test
