@@ -3,6 +3,7 @@ package dev.filigree.format;
 import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.spi.Backends;
 import dev.filigree.spi.RowFormat;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -19,8 +20,9 @@ import java.util.Objects;
  * zeros.
  *
  * <p>In memory and in a file it is the same bytes, so that {@link #map} costs nothing until rows are used, and costs no
- * memory that the page cache would not have. Elements are f32 or bf16. Inputs are copied off-heap and freed by the
- * garbage collector. Immutable and thread-safe.
+ * memory that the page cache would not have. Elements are f32 or bf16. Inputs are copied off-heap, onto huge pages where
+ * the fastest backend can ask for them, and freed by the garbage collector, to whom a matrix of any size looks small.
+ * Immutable and thread-safe.
  */
 public final class RowMatrix {
 
@@ -117,7 +119,7 @@ public final class RowMatrix {
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(rows + " x " + cols + " elements exceed the address space", e);
         }
-        MemorySegment block = Arena.ofAuto().allocate(bytes, RowFormat.ALIGNMENT);
+        MemorySegment block = Backends.memory(Arena.ofAuto()).allocate(bytes, RowFormat.ALIGNMENT);
         set(block, RowFormat.MAGIC, RowFormat.MAGIC_VALUE);
         set(block, RowFormat.BYTES, bytes);
         set(block, RowFormat.ROWS, rows);

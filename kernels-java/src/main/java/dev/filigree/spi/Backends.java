@@ -4,6 +4,8 @@ import dev.filigree.Backend;
 import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.internal.scalar.ScalarProvider;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.reflect.InvocationTargetException;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -138,6 +140,14 @@ public final class Backends {
     /** The available backends, in the order in which plans try them. */
     public static List<Backend> available() {
         return PREFERENCE.stream().filter(process().providers::containsKey).toList();
+    }
+
+    /**
+     * Gives memory as {@link KernelProvider#memory} does, for operands that are made before there is a plan: from the
+     * provider that plans try first.
+     */
+    public static SegmentAllocator memory(Arena arena) {
+        return process().providers.get(available().getFirst()).memory(arena);
     }
 
     /** The kernels of all available backends. */

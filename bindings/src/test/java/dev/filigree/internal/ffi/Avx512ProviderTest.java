@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.filigree.Backend;
 import dev.filigree.DType;
+import dev.filigree.DenseMatrix;
 import dev.filigree.NativeException;
 import dev.filigree.Refusal;
+import dev.filigree.format.RowMatrix;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.SpmmFormat;
@@ -103,6 +105,16 @@ class Avx512ProviderTest {
                 assertThat(memory.get(ValueLayout.JAVA_BYTE, bytes - 1)).isEqualTo((byte) 1);
             }
             assertThatThrownBy(() -> memory.get(ValueLayout.JAVA_BYTE, 0)).isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void rowsLieOnHugePages() {
+        Tools.assumeNatives();
+        assumeTrue(Backend.AVX512.isAvailable());
+        try (Arena arena = Arena.ofConfined()) {
+            RowMatrix rows = RowMatrix.of(DenseMatrix.allocate(arena, DType.F32, 1024, 1024));
+            assertThat(rows.block().address() % (2 << 20)).isZero();
         }
     }
 
