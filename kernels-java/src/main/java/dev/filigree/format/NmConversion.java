@@ -5,6 +5,7 @@ import dev.filigree.DenseMatrix;
 import dev.filigree.internal.GroupSelection;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /** Turns a dense matrix into N:M form, as many rows at a time as share their positions. */
 final class NmConversion {
@@ -58,17 +59,16 @@ final class NmConversion {
     }
 
     NmMatrix pruned() {
-        GroupSelection selection = new GroupSelection();
+        GroupSelection selection = new GroupSelection(pattern.m(), pattern.n());
         int[] scores = new int[groups * pattern.m()];
+        double[] sums = new double[pattern.vector() == 1 ? 0 : scores.length];
         return convert((first, count) -> {
             if (count == 1) {
                 magnitudes(first, scores);
             } else {
-                norms(first, count, scores);
+                norms(first, count, sums, scores);
             }
-            for (int g = 0; g < groups; g++) {
-                kept[g] = selection.largest(scores, g * pattern.m(), pattern.m(), pattern.n());
-            }
+            selection.largest(scores, kept);
         });
     }
 
@@ -85,16 +85,22 @@ final class NmConversion {
     }
 
     /** Rounded to f32, where columns of nearly the same norm tie. */
-    private void norms(int first, int count, int[] scores) {
+    private void norms(int first, int count, double[] sums, int[] scores) {
+        Arrays.fill(sums, 0);
+        for (int r = 0; r < count; r++) {
+            addSquares(elements[r], sums);
+        }
         for (int i = 0; i < scores.length; i++) {
-            double sum = 0;
-            for (int r = 0; r < count; r++) {
-                sum += (double) elements[r][i] * elements[r][i];
-            }
-            if (Double.isNaN(sum)) {
+            if (Double.isNaN(sums[i])) {
                 throw nan(first, count);
             }
-            scores[i] = Float.floatToRawIntBits((float) Math.sqrt(sum));
+            scores[i] = Float.floatToRawIntBits((float) Math.sqrt(sums[i]));
+        }
+    }
+
+    private static void addSquares(float[] row, double[] sums) {
+        for (int i = 0; i < sums.length; i++) {
+            sums[i] += (double) row[i] * row[i];
         }
     }
 

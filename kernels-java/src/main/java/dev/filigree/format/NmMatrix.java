@@ -2,8 +2,10 @@ package dev.filigree.format;
 
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
+import dev.filigree.spi.Backends;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -58,9 +60,9 @@ public final class NmMatrix {
         }
         slots = pattern.groups(cols) * pattern.n();
         lineBytes = Math.toIntExact(Math.ceilDiv((long) pattern.groups(cols) * pattern.groupBits(), Byte.SIZE));
-        Arena arena = Arena.ofAuto();
-        values = arena.allocate(Math.multiplyExact((long) rows * slots, Float.BYTES), ALIGNMENT);
-        positions = arena.allocate((long) Math.ceilDiv(rows, pattern.vector()) * lineBytes + READ_PAST, ALIGNMENT);
+        SegmentAllocator memory = Backends.memory(Arena.ofAuto());
+        values = memory.allocate(Math.multiplyExact((long) rows * slots, Float.BYTES), ALIGNMENT);
+        positions = memory.allocate((long) Math.ceilDiv(rows, pattern.vector()) * lineBytes + READ_PAST, ALIGNMENT);
     }
 
     /**

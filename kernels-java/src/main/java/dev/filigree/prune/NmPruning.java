@@ -46,21 +46,21 @@ public final class NmPruning {
         int lines = alongRows ? scores.rows() : scores.cols();
         int length = alongRows ? scores.cols() : scores.rows();
         Mask.Builder mask = new Mask.Builder(scores.rows(), scores.cols());
-        GroupSelection selection = new GroupSelection();
+        GroupSelection selection = new GroupSelection(pattern.m(), pattern.n());
         int m = pattern.m();
-        int[] ranks = new int[m];
+        long[] kept = new long[pattern.groups(length)];
+        // What pads the last group stays zero.
+        int[] ranks = new int[kept.length * m];
         for (int line = 0; line < lines; line += pattern.vector()) {
             int last = Math.min(lines, line + pattern.vector());
-            for (int first = 0; first < length; first += m) {
-                for (int i = 0; i < m; i++) {
-                    ranks[i] = first + i < length ? rank(scores, alongRows, line, last, first + i) : 0;
-                }
-                long kept = selection.largest(ranks, 0, m, pattern.n());
-                for (int i = 0; i < m && first + i < length; i++) {
-                    for (int l = line; l < last; l++) {
-                        boolean keep = (kept >>> i & 1) != 0;
-                        mask.set(alongRows ? l : first + i, alongRows ? first + i : l, keep);
-                    }
+            for (int i = 0; i < length; i++) {
+                ranks[i] = rank(scores, alongRows, line, last, i);
+            }
+            selection.largest(ranks, kept);
+            for (int i = 0; i < length; i++) {
+                boolean keep = (kept[i / m] >>> i % m & 1) != 0;
+                for (int l = line; l < last; l++) {
+                    mask.set(alongRows ? l : i, alongRows ? i : l, keep);
                 }
             }
         }
