@@ -13,7 +13,6 @@ import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
 import java.util.Optional;
@@ -21,9 +20,6 @@ import java.util.function.Supplier;
 
 /** The native kernels for AVX-512 and its extensions, from {@code libfiligree.so}. */
 public final class Avx512Provider implements KernelProvider {
-
-    /** Less cannot be backed by a huge page. */
-    private static final long HUGE_PAGE_BYTES = 2L << 20;
 
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
@@ -38,6 +34,7 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<AttentionKernel> attentionBf16 = bindAttention(DType.BF16);
     private final Optional<PagedKernel> pagedF32 = bind(NativePaged.F32_ID, NativePaged::f32);
     private final Optional<PagedKernel> pagedBf16 = bind(NativePaged.BF16_ID, NativePaged::bf16);
+    private final HugePages pages = new HugePages();
 
     /** Created by the service loader. */
     public Avx512Provider() {}
@@ -131,12 +128,6 @@ public final class Avx512Provider implements KernelProvider {
 
     @Override
     public SegmentAllocator memory(Arena arena) {
-        return (bytes, alignment) -> {
-            MemorySegment pages =
-                bytes >= HUGE_PAGE_BYTES ? Filigree.filigree_allocate_pages(bytes) : MemorySegment.NULL;
-            // The arena's own refusal says what is missing.
-            return pages.address() == 0 ? arena.allocate(bytes, alignment)
-                : pages.reinterpret(bytes, arena, memory -> Filigree.filigree_free_pages(memory, bytes));
-        };
+        return pages.of(arena);
     }
 }
