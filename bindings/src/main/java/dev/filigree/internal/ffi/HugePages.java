@@ -64,7 +64,7 @@ final class HugePages {
     private synchronized void add(long bytes) {
         mapped += bytes;
         if (mapped < limit / 4) {
-            limit = Math.max(least, limit / 2);
+            limit = Math.max(least, 2 * mapped);
         }
     }
 
