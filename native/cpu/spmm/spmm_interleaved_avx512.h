@@ -24,6 +24,9 @@ constexpr int64_t kGroup = FILIGREE_SPMM_INTERLEAVED;
 /* Lines of entries are asked for so many entries before they are read: 250 ns at the rates above. */
 constexpr int64_t kInterleavedAhead = 1024;
 
+/* Of a call's first values, asked for while B is packed: then the hardware follows. */
+constexpr int64_t kFirstLines = 16;
+
 struct InterleavedEntries {
     const uint16_t *columns;
     const float *values;
@@ -37,6 +40,12 @@ FILIGREE_INLINE void prefetch_ahead(const InterleavedEntries &entries, int64_t i
     const uintptr_t values = reinterpret_cast<uintptr_t>(entries.values);
     _mm_prefetch(reinterpret_cast<const char *>(columns + (i + kInterleavedAhead) * sizeof(uint16_t)), _MM_HINT_T0);
     _mm_prefetch(reinterpret_cast<const char *>(values + (i + kInterleavedAhead) * sizeof(float)), _MM_HINT_T0);
+}
+
+/* Asks for what lies from an address on; past the end of a table, too, which a prefetch may. */
+FILIGREE_INLINE void prefetch_bytes(const void *from, int64_t bytes) {
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(from);
+    for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char *>(begin + i), _MM_HINT_T0);
 }
 
 /* The columns of eight entries in two loads: what the elements of B leave of the load ports is scarce. */
@@ -266,6 +275,12 @@ template <class C> void finish_narrow(const Panel &p, const float *first, int64_
     }
 }
 
+/* What groups are and where they begin. Two short tables: the hardware would only begin to follow them. */
+FILIGREE_INLINE void prefetch_tables(const int64_t *starts, const int32_t *places, int64_t groups) {
+    prefetch_bytes(starts, groups * int64_t{sizeof *starts});
+    prefetch_bytes(places, groups * kGroup * int64_t{sizeof *places});
+}
+
 /* The rows that places [begin, end) of a pass name. */
 template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Panel &p, int64_t begin, int64_t end,
                                                                        bool is_first) {
@@ -278,12 +293,19 @@ template <class C> __attribute__((noinline)) void multiply_narrow_pass(const Pan
     float *sums = p.accumulators - pass_begin * C::kWidth;
     if (a.block_count == 0) std::memset(p.accumulators, 0, pass_rows * C::kWidth * sizeof(float));
     for (int64_t block = 0; block < a.block_count; ++block) {
+        const int64_t *starts = p.group_starts + block * (groups_of(a) + 1) + first_group;
+        const int32_t *places = p.places + begin;
+        if (is_first) {
+            prefetch_tables(starts, places, groups);
+            prefetch_bytes(entries.columns + starts[0], kFirstLines / 2 * 64);
+            prefetch_bytes(entries.values + starts[0], kFirstLines * 64);
+        }
+        /* The next pass's. */
+        prefetch_tables(starts + groups, places + groups * kGroup, groups);
         /* A single block's tile outlasts the pass. */
         if (a.block_count > 1 || is_first) pack_block_narrow<C>(p, block);
-        const int64_t *starts = p.group_starts + block * (groups_of(a) + 1) + first_group;
         for (int64_t g = 0; g < groups; ++g)
-            C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, p.places + (first_group + g) * kGroup,
-                         block == 0);
+            C::add_group(p.tile, entries, starts[g], starts[g + 1], sums, places + g * kGroup, block == 0);
     }
     if (end - begin == pass_rows) {
         finish_narrow<C>(p, p.accumulators, pass_begin, end);
