@@ -72,16 +72,11 @@ struct OneColumn {
         return _mm256_mask_broadcastss_ps(lanes, 1 << I, _mm_load_ss(from));
     }
 
-    static FILIGREE_INLINE __m256 collect(const float *from, int64_t i0, int64_t i1, int64_t i2, int64_t i3,
-                                          int64_t i4, int64_t i5, int64_t i6, int64_t i7) {
-        __m256 lanes = put<1>(_mm256_broadcast_ss(from + i0), from + i1);
-        lanes = put<3>(put<2>(lanes, from + i2), from + i3);
-        lanes = put<5>(put<4>(lanes, from + i4), from + i5);
-        return put<7>(put<6>(lanes, from + i6), from + i7);
-    }
-
     static FILIGREE_INLINE __m256 collect(const float *tile, const GroupColumns &c) {
-        return collect(tile, c.at<0>(), c.at<1>(), c.at<2>(), c.at<3>(), c.at<4>(), c.at<5>(), c.at<6>(), c.at<7>());
+        __m256 lanes = put<1>(_mm256_broadcast_ss(tile + c.at<0>()), tile + c.at<1>());
+        lanes = put<3>(put<2>(lanes, tile + c.at<2>()), tile + c.at<3>());
+        lanes = put<5>(put<4>(lanes, tile + c.at<4>()), tile + c.at<5>());
+        return put<7>(put<6>(lanes, tile + c.at<6>()), tile + c.at<7>());
     }
 
     static FILIGREE_INLINE void add_group(const float *tile, const InterleavedEntries &entries, int64_t begin,

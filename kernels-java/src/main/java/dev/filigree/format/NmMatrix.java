@@ -25,9 +25,9 @@ import java.util.Objects;
  * <p>Memory: 4 bytes a value, and for each group of V rows N indices of ceil(log2 M) bits, or a mask of M bits where
  * that is smaller, or nothing where N = M.
  *
- * <p>Everything is checked once, when the matrix is built; inputs are copied off-heap and freed by the garbage
- * collector. Immutable and thread-safe. Two matrices are equal when their shapes, patterns, columns and value bits
- * are.
+ * <p>Everything is checked once, when the matrix is built; inputs are copied off-heap, onto huge pages where the fastest
+ * backend can ask for them, and freed by the garbage collector. Immutable and thread-safe. Two matrices are equal when
+ * their shapes, patterns, columns and value bits are.
  */
 public final class NmMatrix {
 

@@ -20,8 +20,8 @@ import java.util.Objects;
  * zeros.
  *
  * <p>In memory and in a file it is the same bytes, so that {@link #map} costs nothing until rows are used, and costs no
- * memory that the page cache would not have. Elements are f32 or bf16. Inputs are copied off-heap, onto huge pages where
- * the fastest backend can ask for them, and freed by the garbage collector. Immutable and thread-safe.
+ * memory that the page cache would not have. Elements are f32 or bf16. Inputs are copied off-heap, onto huge pages
+ * where the fastest backend can ask for them, and freed by the garbage collector. Immutable and thread-safe.
  */
 public final class RowMatrix {
 

@@ -43,7 +43,7 @@ final class HugePages {
             }
             MemorySegment pages = Filigree.filigree_allocate_pages(bytes);
             if (pages.address() == 0) {
-                add(-bytes);
+                forget(bytes);
                 // Its refusal says what is missing.
                 return arena.allocate(bytes, alignment);
             }
@@ -58,11 +58,11 @@ final class HugePages {
 
     private void free(MemorySegment pages) {
         Filigree.filigree_free_pages(pages, pages.byteSize());
-        add(-pages.byteSize());
+        forget(pages.byteSize());
     }
 
-    private synchronized void add(long bytes) {
-        mapped += bytes;
+    private synchronized void forget(long bytes) {
+        mapped -= bytes;
         if (mapped < limit / 4) {
             limit = Math.max(least, 2 * mapped);
         }

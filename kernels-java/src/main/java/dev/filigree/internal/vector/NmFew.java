@@ -102,8 +102,8 @@ final class NmFew {
             if (tokens == 1) {
                 int together = groups / STREAMS * STREAMS;
                 if (together > 0) {
-                    ONE[1].invokeExact(values, words, bits, slots, firstColumns, window, place, together, x, tokenBytes, sums,
-                        sumBytes);
+                    ONE[1].invokeExact(values, words, bits, slots, firstColumns, window, place, together, x,
+                        tokenBytes, sums, sumBytes);
                 }
                 if (together < groups) {
                     long entries = (long) together * slots;
@@ -112,8 +112,8 @@ final class NmFew {
                 }
                 return;
             }
-            SEVERAL[tokens / 8].invokeExact(values, words, bits, slots, firstColumns, window, place, groups, x, tokenBytes,
-                sums, sumBytes);
+            SEVERAL[tokens / 8].invokeExact(values, words, bits, slots, firstColumns, window, place, groups, x,
+                tokenBytes, sums, sumBytes);
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }

@@ -23,7 +23,7 @@ import jdk.incubator.vector.VectorSpecies;
 final class NmIndices {
 
     /** At most eight lanes, however wide the machine's vectors. */
-    static final VectorSpecies<Integer> I32 =
+    private static final VectorSpecies<Integer> I32 =
         Species.F32.vectorBitSize() >= 256 ? IntVector.SPECIES_256 : IntVector.SPECIES_128;
 
     private static final int LENGTH = I32.length();
@@ -56,7 +56,7 @@ final class NmIndices {
     }
 
     /** The address of the lanes' shifts for fields of a width. */
-    static long shifts(int bits) {
+    private static long shifts(int bits) {
         return SHIFTS.address() + (long) bits * I32.vectorByteSize();
     }
 

@@ -41,7 +41,7 @@ final class NmVector extends NmWalk {
     /** Without the alignment check of the plain layouts. */
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-    /** From one entry of a row to the next, in values. */
+    /** From one entry of a row to the next, in values, and in offsets where each row has its own. */
     private static final long SLOT = (long) Float.BYTES * LANES;
 
     /** By the binary logarithm of the vectors of columns. Elements of arrays are no constants: see SpmmVector. */
