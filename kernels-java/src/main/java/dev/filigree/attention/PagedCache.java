@@ -4,8 +4,10 @@ import dev.filigree.Bf16;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.internal.Operands;
+import dev.filigree.spi.Backends;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 
@@ -36,7 +38,7 @@ public final class PagedCache {
     }
 
     /**
-     * Allocates a cache of zeros.
+     * Allocates a cache of zeros, on huge pages as far as the system grants them.
      *
      * @param arena owns the memory
      * @param dtype f32 or bf16
@@ -48,8 +50,9 @@ public final class PagedCache {
      */
     public static PagedCache allocate(Arena arena, DType dtype, int pages, int kvHeads, int pageRows, int dim) {
         long bytes = bytes(dtype, pages, kvHeads, pageRows, dim);
-        return of(arena.allocate(bytes, ALIGNMENT), arena.allocate(bytes, ALIGNMENT), dtype, pages, kvHeads, pageRows,
-            dim);
+        SegmentAllocator memory = Backends.memory(arena);
+        return of(memory.allocate(bytes, ALIGNMENT), memory.allocate(bytes, ALIGNMENT), dtype, pages, kvHeads,
+            pageRows, dim);
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.filigree.bench.measure;
 
+import dev.filigree.spi.Backends;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -61,7 +62,10 @@ final class VectorLoops {
         }
     }
 
-    /** Reading memory in four streams, which keeps more of it on its way than one. */
+    /**
+     * Reading memory in four streams, which keeps more of it on its way than one. It lies on huge pages, as what is
+     * compared with it.
+     */
     static final class Reading implements Ceilings.Loop {
 
         private static final int STREAMS = 4;
@@ -74,7 +78,7 @@ final class VectorLoops {
         private float sink;
 
         Reading(long bytes) {
-            memory = arena.allocate(Math.ceilDiv(bytes, CALL_BYTES) * CALL_BYTES, 64);
+            memory = Backends.memory(arena).allocate(Math.ceilDiv(bytes, CALL_BYTES) * CALL_BYTES, 64);
             memory.fill((byte) 1); // Untouched pages would all be one page of zeros.
         }
 

@@ -10,6 +10,7 @@ import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.NativeException;
 import dev.filigree.Refusal;
+import dev.filigree.attention.PagedCache;
 import dev.filigree.format.RowMatrix;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.KernelInfo;
@@ -115,6 +116,17 @@ class Avx512ProviderTest {
         try (Arena arena = Arena.ofConfined()) {
             RowMatrix rows = RowMatrix.of(DenseMatrix.allocate(arena, DType.F32, 1024, 1024));
             assertThat(rows.block().address() % (2 << 20)).isZero();
+        }
+    }
+
+    @Test
+    void cachesLieOnHugePages() {
+        Tools.assumeNatives();
+        assumeTrue(Backend.AVX512.isAvailable());
+        try (Arena arena = Arena.ofConfined()) {
+            PagedCache cache = PagedCache.allocate(arena, DType.F32, 64, 2, 64, 128);
+            assertThat(cache.keys().data().address() % (2 << 20)).isZero();
+            assertThat(cache.values().data().address() % (2 << 20)).isZero();
         }
     }
 
