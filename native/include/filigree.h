@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct, a status or a function's contract changes. The loader refuses any other number. */
-#define FILIGREE_ABI_VERSION 4
+#define FILIGREE_ABI_VERSION 5
 
 /* ---- status ---------------------------------------------------------------------------------------------- */
 
@@ -518,40 +518,43 @@ typedef struct filigree_row_matrix {
 #define FILIGREE_ROW_MATRIX_MAGIC 0x31776f72676c66LL /* "flgrow1" in little-endian memory */
 
 /*
- * Products with listed rows of W. Both functions finish a sum alike: y = sum; if there is a bias, y = y + bias;
- * y = activation(y); if there are factors, y = factor * y.
+ * Products with listed rows of W. Position p counts for token t when bit t of masks[p] is set. Both functions finish a
+ * sum alike: y = sum; if there is a bias, y = y + bias; y = activation(y); if there are factors, y = factor * y.
  *
- * out[t][p] = finish(W[list[p]] . x[t]) over items [begin, end): item i is positions [16 i, min(count, 16 i + 16)).
- * Of out, whole blocks of 16 are written; what lies past count is undefined.
+ * out[t][p] = finish(W[list[p]] . x[t]) where position p counts for token t, else +0, over items [begin, end): item i
+ * is positions [16 i, min(count, 16 i + 16)). Of out, whole blocks of 16 are written; what lies past count is undefined.
  *
  * Order of sums: l[16] = +0; in f32, l[c] = fma(w[16 k + c], x[16 k + c], l[c]) for k = 0, 1, ...; in bf16, whose
  * values widen to f32, l[c] = fma(w[32 k + 2 c], x[32 k + 2 c], l[c]), then l[c] = fma(w[32 k + 2 c + 1],
  * x[32 k + 2 c + 1], l[c]). In the end l[c] += l[c + 8], then + 4, + 2, + 1: the sum is l[0].
  *
  * list        rows of W; null: position p is row p
+ * masks       uint16[count]; null: every position counts for every token
  * x           float[tokens][stride of W], 64-byte aligned, zeros from cols on; with bf16, each 32 columns are the 16
  *             even ones, then the 16 odd ones
  * bias        an element for each row of W; null: none
  * factors     float[tokens][factor_stride], indexed like the output, and may be the output; null: none
  * out         float[tokens][out_stride], 64-byte aligned, out_stride a multiple of 16
  */
-FILIGREE_API int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
-                                                 const float *x, int64_t tokens, const float *bias,
-                                                 const float *factors, int64_t factor_stride, int32_t activation,
-                                                 float *out, int64_t out_stride, int64_t begin, int64_t end);
-FILIGREE_API int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
-                                                  const float *x, int64_t tokens, const float *bias,
-                                                  const float *factors, int64_t factor_stride, int32_t activation,
-                                                  float *out, int64_t out_stride, int64_t begin, int64_t end);
+FILIGREE_API int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list,
+                                                 const uint16_t *masks, int64_t count, const float *x, int64_t tokens,
+                                                 const float *bias, const float *factors, int64_t factor_stride,
+                                                 int32_t activation, float *out, int64_t out_stride, int64_t begin,
+                                                 int64_t end);
+FILIGREE_API int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list,
+                                                  const uint16_t *masks, int64_t count, const float *x, int64_t tokens,
+                                                  const float *bias, const float *factors, int64_t factor_stride,
+                                                  int32_t activation, float *out, int64_t out_stride, int64_t begin,
+                                                  int64_t end);
 
 /*
  * out[t][c] = finish(sum over p of coefficients[t][p] * W[list[p]][c]) over items [begin, end): item i is columns
- * [64 i, min(cols, 64 i + 64)). Position p counts for token t when bit t of masks[p] is set; else its row is never met.
+ * [64 i, min(cols, 64 i + 64)). A row whose position does not count is never met.
  *
  * Order of sums: +0, then fma(coefficient, w, sum) over the positions that count, in their order.
  *
  * list          rows of W; null: position p is row p
- * masks         uint16[count]; null: every position counts for every token
+ * masks         as for filigree_mlp_dot
  * coefficients  float[tokens][coefficient_stride]
  * bias          an element for each column; null: none
  * factors       as for filigree_mlp_dot

@@ -178,7 +178,7 @@ template <class Check> void guard_mlp(const char *what, int64_t dtype, Guarded::
         MlpCase c{};
         c.rows = 1 + i % 40, c.cols = i, c.list = i % 3 != 0, c.count = c.list ? i % 50 : c.rows;
         c.tokens = 1 + i % FILIGREE_MLP_TOKENS, c.padding = i % 4, c.dtype = dtype;
-        c.masks = i % 5 < 3, c.bias = i % 2 == 0, c.factors = i % 7 < 3, c.in_place = i % 7 == 1;
+        c.masks = i % 5 < 3, c.mask_bits = i % 17, c.bias = i % 2 == 0, c.factors = i % 7 < 3, c.in_place = i % 7 == 1;
         c.activation = static_cast<int32_t>(i % (FILIGREE_ACTIVATION_SILU + 1));
         std::snprintf(current, sizeof current, "%s, %s of the operands, %" PRId64 " columns", what,
                       side == Guarded::kEnd ? "end" : "start", i);

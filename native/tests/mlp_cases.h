@@ -21,8 +21,16 @@ struct MlpCase {
     int64_t rows, cols, count, tokens, padding;
     int64_t dtype;
     bool list, masks, bias, factors, in_place;
+    int64_t mask_bits; /* of 16: how many a mask has about */
     int32_t activation;
 };
+
+/* Of 16 bits, each set with a probability of bits / 16. */
+inline uint16_t random_mask(Random &random, int64_t bits) {
+    uint32_t mask = 0;
+    for (int t = 0; t < 16; ++t) mask |= static_cast<uint32_t>(random.between(1, 16) <= bits) << t;
+    return static_cast<uint16_t>(mask);
+}
 
 inline int64_t round_up(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
 
@@ -69,12 +77,16 @@ struct MlpOperands {
         for (int64_t p = 0; p < c.count && c.list; ++p)
             list.as<int32_t>()[p] = static_cast<int32_t>(random.between(0, c.rows - 1));
         for (int64_t p = 0; p < c.count && c.masks; ++p)
-            masks.as<uint16_t>()[p] = static_cast<uint16_t>(random.next() | random.next());
+            masks.as<uint16_t>()[p] = random_mask(random, c.mask_bits);
         for (int64_t i = 0; i < bias_count && c.bias; ++i) bias.as()[i] = random.value();
         for (int64_t i = 0; i < factors.bytes() / 4; ++i) factors.as()[i] = random.value();
     }
 
     int64_t row(const MlpCase &c, int64_t p) const { return c.list ? list.as<int32_t>()[p] : p; }
+
+    bool counts(const MlpCase &c, int64_t p, int64_t token) const {
+        return !c.masks || (masks.as<uint16_t>()[p] >> token & 1) != 0;
+    }
 
     float finish(const MlpCase &c, float sum, int64_t bias_at, int64_t token, int64_t place) const {
         float y = c.bias ? sum + bias.as()[bias_at] : sum;
@@ -123,8 +135,9 @@ inline void check_dot(DotKernel kernel, const MlpCase &c, uint64_t seed, Guarded
                 out.as()[t * out_stride + p] = o.factors.as()[t * o.factor_stride + p];
     }
     run_items(padded / FILIGREE_MLP_BLOCK, random, [&](int64_t begin, int64_t end) {
-        return kernel(w.header(), c.list ? o.list.as<int32_t>() : nullptr, c.count, x.as(), c.tokens, bias, factors,
-                      factor_stride, c.activation, out.as(), out_stride, begin, end);
+        return kernel(w.header(), c.list ? o.list.as<int32_t>() : nullptr, c.masks ? o.masks.as<uint16_t>() : nullptr,
+                      c.count, x.as(), c.tokens, bias, factors, factor_stride, c.activation, out.as(), out_stride,
+                      begin, end);
     });
     for (int64_t t = 0; t < c.tokens; ++t) {
         for (int64_t p = 0; p < c.count; ++p) {
@@ -134,7 +147,8 @@ inline void check_dot(DotKernel kernel, const MlpCase &c, uint64_t seed, Guarded
                 float &lane = l[k / each % 16];
                 lane = std::fmaf(w.at(row, k), plain[t * w.stride + k], lane);
             }
-            const float wanted = o.finish(c, halve(l), row, t, p), found = out.as()[t * out_stride + p];
+            const float wanted = o.counts(c, p, t) ? o.finish(c, halve(l), row, t, p) : 0.0f;
+            const float found = out.as()[t * out_stride + p];
             if (!same_bits(wanted, found))
                 fail("dot, token %lld, position %lld: %a, expected %a; %s", static_cast<long long>(t),
                      static_cast<long long>(p), static_cast<double>(found), static_cast<double>(wanted), what);
@@ -170,7 +184,7 @@ inline void check_axpy(AxpyKernel kernel, const MlpCase &c, uint64_t seed, Guard
         for (int64_t k = 0; k < c.cols; ++k) {
             float sum = 0.0f;
             for (int64_t p = 0; p < c.count; ++p)
-                if (!c.masks || (o.masks.as<uint16_t>()[p] >> t & 1) != 0)
+                if (o.counts(c, p, t))
                     sum = std::fmaf(coefficients.as()[t * stride + p], w.at(o.row(c, p), k), sum);
             const float wanted = o.finish(c, sum, k, t, k), found = out.as()[t * out_stride + k];
             if (!same_bits(wanted, found))

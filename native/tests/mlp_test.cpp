@@ -16,7 +16,8 @@ MlpCase random_case(uint64_t seed, int64_t dtype) {
     c.tokens = random.between(1, random.chance(0.3) ? 1 : FILIGREE_MLP_TOKENS);
     c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
     c.dtype = dtype;
-    c.masks = random.chance(0.5), c.bias = random.chance(0.5), c.factors = random.chance(0.5);
+    c.masks = random.chance(0.5), c.mask_bits = random.between(0, 16);
+    c.bias = random.chance(0.5), c.factors = random.chance(0.5);
     c.in_place = random.chance(0.5);
     c.activation = static_cast<int32_t>(random.between(0, FILIGREE_ACTIVATION_SILU));
     return c;
@@ -38,17 +39,17 @@ void check_refusals(DotKernel dot, AxpyKernel axpy, int64_t dtype) {
     int64_t factor_stride = 0;
     int32_t activation = 0;
     const auto dots = [&](int64_t count, int64_t tokens, int64_t stride, int64_t begin, int64_t end) {
-        return dot(h, nullptr, count, x, tokens, nullptr, factors, factor_stride, activation, out, stride, begin,
-                   end);
+        return dot(h, nullptr, nullptr, count, x, tokens, nullptr, factors, factor_stride, activation, out, stride,
+                   begin, end);
     };
     const auto axpys = [&](int64_t count, int64_t tokens, int64_t stride, int64_t begin, int64_t end) {
         return axpy(h, nullptr, nullptr, count, coefficients, 48, tokens, nullptr, factors, factor_stride, activation,
                     out, stride, begin, end, sums);
     };
-    CHECK(refused(dot(nullptr, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, nullptr, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, x + 1, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
-    CHECK(refused(dot(h, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, nullptr, 48, 0, 1)));
+    CHECK(refused(dot(nullptr, nullptr, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, nullptr, 40, nullptr, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, nullptr, 40, x + 1, 1, nullptr, nullptr, 0, 0, out, 48, 0, 1)));
+    CHECK(refused(dot(h, nullptr, nullptr, 40, x, 1, nullptr, nullptr, 0, 0, nullptr, 48, 0, 1)));
     CHECK(refused(dots(41, 1, 48, 0, 1)) && refused(dots(-1, 1, 48, 0, 0)) && refused(dots(40, 0, 48, 0, 1)));
     CHECK(refused(dots(40, 17, 48, 0, 1)) && refused(dots(40, 1, 32, 0, 1)) && refused(dots(40, 1, 56, 0, 1)));
     CHECK(refused(dots(40, 1, 48, -1, 1)) && refused(dots(40, 1, 48, 2, 1)) && refused(dots(40, 1, 48, 0, 4)));
@@ -103,9 +104,12 @@ void check_skipped_nan(DotKernel dot, AxpyKernel axpy, int64_t dtype) {
     alignas(64) float x[2 * 96] = {}, out[2 * 96], sums[FILIGREE_MLP_SUMS];
     float coefficients[2 * 24];
     for (float &y : coefficients) y = 1.0f;
-    CHECK(dot(w.header(), list, 12, x, 2, nullptr, nullptr, 0, 0, out, 16, 0, 1) == FILIGREE_OK);
+    CHECK(dot(w.header(), list, nullptr, 12, x, 2, nullptr, nullptr, 0, 0, out, 16, 0, 1) == FILIGREE_OK);
     for (int64_t t = 0; t < 2; ++t)
         for (int64_t p = 0; p < 12; ++p) CHECK(out[t * 16 + p] == 0.0f);
+    CHECK(dot(w.header(), all, masks, 24, x, 2, nullptr, nullptr, 0, 0, out, 32, 0, 2) == FILIGREE_OK);
+    for (int64_t t = 0; t < 2; ++t)
+        for (int64_t p = 0; p < 24; ++p) CHECK(out[t * 32 + p] == 0.0f);
     CHECK(axpy(w.header(), all, masks, 24, coefficients, 24, 2, nullptr, nullptr, 0, 0, out, 70, 0, 2, sums) == FILIGREE_OK);
     for (int64_t i = 0; i < 140; ++i) CHECK(out[i] == out[i]);
 }

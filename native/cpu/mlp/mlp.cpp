@@ -77,23 +77,23 @@ template <class Call> int32_t run(const Call &call, int64_t dtype, void (*kernel
 } // namespace
 } // namespace filigree
 
-int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
-                                    const float *x, int64_t tokens, const float *bias, const float *factors,
-                                    int64_t factor_stride, int32_t activation, float *out, int64_t out_stride,
-                                    int64_t begin, int64_t end) {
+int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks,
+                                    int64_t count, const float *x, int64_t tokens, const float *bias,
+                                    const float *factors, int64_t factor_stride, int32_t activation, float *out,
+                                    int64_t out_stride, int64_t begin, int64_t end) {
     const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
     return filigree::run<filigree::DotCall>(
-        {w, list, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_F32,
+        {w, list, masks, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_F32,
         FILIGREE_MLP_KERNEL(filigree::mlp_dot_f32_avx512));
 }
 
-int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count,
-                                     const float *x, int64_t tokens, const float *bias, const float *factors,
-                                     int64_t factor_stride, int32_t activation, float *out,
+int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks,
+                                     int64_t count, const float *x, int64_t tokens, const float *bias,
+                                     const float *factors, int64_t factor_stride, int32_t activation, float *out,
                                      int64_t out_stride, int64_t begin, int64_t end) {
     const filigree::Epilogue epilogue{bias, factors, factor_stride, activation};
     return filigree::run<filigree::DotCall>(
-        {w, list, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_BF16,
+        {w, list, masks, count, x, tokens, epilogue, out, out_stride, begin, end}, FILIGREE_DTYPE_BF16,
         FILIGREE_MLP_KERNEL(filigree::mlp_dot_bf16_avx512));
 }
 

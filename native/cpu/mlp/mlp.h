@@ -17,6 +17,7 @@ struct Epilogue {
 struct DotCall {
     const filigree_row_matrix *w;
     const int32_t *list;
+    const uint16_t *masks;
     int64_t count;
     const float *x;
     int64_t tokens;

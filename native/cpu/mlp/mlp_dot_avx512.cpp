@@ -10,6 +10,10 @@
  * One token reads 64 bytes a multiply-add, so memory bounds it: what counts is that loads never wait. Rows are
  * listed ahead of their use, so the lines that follow are asked for across the end of a row, where a hardware
  * prefetcher, which does not know the list, would start anew.
+ *
+ * Where tokens need few of the rows that they list together, a block is a list of jobs instead, one for each row and
+ * token that need each other, row by row, so that memory is still read in the order of the list:
+ *   R jobs at a time: R loads of rows, R loads of x, R multiply-adds a line
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -23,6 +27,10 @@ namespace {
 constexpr int64_t kBlock = FILIGREE_MLP_BLOCK;
 /* Lines of a row that are asked for ahead of their use: where all rows are read, 8 and 32 are a tenth slower. */
 constexpr int64_t kLinesAhead = 16;
+/* A job costs as much as two of the pairs of a block whose rows all meet all tokens. */
+constexpr int64_t kPairsPerJob = 2;
+/* Jobs whose sums are in registers: with as many rows, and tokens, every address stays in a register, too. */
+constexpr int kJobs = 4;
 
 /* l[c] += l[c + 8], then + 4, + 2, + 1 */
 FILIGREE_INLINE float halve(__m512 l) {
@@ -33,7 +41,24 @@ FILIGREE_INLINE float halve(__m512 l) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* sums[t][r] = rows[r] . x[t] for R rows and T tokens. The next rows begin to be loaded towards the end. */
+/* Calls add for each line of R rows, with the lines that follow asked for; towards the end, those of the next rows. */
+template <int R, class Add>
+FILIGREE_INLINE void each_line(const char *const (&rows)[R], const char *const (&next)[R], int64_t lines, Add add) {
+    const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
+    int64_t line = 0;
+    for (; line < turn; ++line) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
+        add(line);
+    }
+    for (; line < lines; ++line) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
+        add(line);
+    }
+}
+
+/* sums[t][r] = rows[r] . x[t] for R rows and T tokens. */
 template <class D, int R, int T>
 FILIGREE_INLINE void dot(const char *const (&rows)[R], const char *const (&next)[R], int64_t lines, const float *x,
                          int64_t stride, float *sums) {
@@ -56,18 +81,7 @@ FILIGREE_INLINE void dot(const char *const (&rows)[R], const char *const (&next)
                 for (int r = 0; r < R; ++r) l[r][t] = _mm512_fmadd_ps(D::part(w[r], i), v, l[r][t]);
             }
     };
-    const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
-    int64_t line = 0;
-    for (; line < turn; ++line) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
-        add(line);
-    }
-    for (; line < lines; ++line) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
-        add(line);
-    }
+    each_line(rows, next, lines, add);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
 #pragma GCC unroll 16
@@ -91,6 +105,67 @@ __attribute__((noinline)) void dot_block(const DotCall &call, int64_t first, int
     }
 }
 
+/* A row and a token that need each other, by their places in a block and in x. */
+struct Job {
+    uint8_t position;
+    uint8_t token;
+};
+
+/* sums[token][position] = rows[r] . x[r] for R jobs. */
+template <class D, int R>
+FILIGREE_INLINE void dot_jobs(const char *const (&rows)[R], const float *const (&x)[R], const char *const (&next)[R],
+                              int64_t lines, const Job *jobs, float *sums) {
+    __m512 l[R];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) l[r] = _mm512_setzero_ps();
+
+    const auto add = [&](int64_t line) __attribute__((always_inline)) {
+        __m512i w[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+#pragma GCC unroll 2
+        for (int i = 0; i < D::kParts; ++i)
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r)
+                l[r] = _mm512_fmadd_ps(D::part(w[r], i), _mm512_load_ps(x[r] + line * kColumns<D> + i * kLanes), l[r]);
+    };
+    each_line(rows, next, lines, add);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) sums[jobs[r].token * kBlock + jobs[r].position] = halve(l[r]);
+}
+
+/* The jobs of a block, several at a time; those past the end are the last one again. */
+template <class D>
+__attribute__((noinline)) void dot_block_jobs(const DotCall &call, int64_t first, int64_t count, const Job *jobs,
+                                              int64_t job_count, float *sums) {
+    const int64_t lines = call.w->stride / kColumns<D>;
+    const auto row_of_job = [&](int64_t j) {
+        const int64_t p = j < job_count ? first + jobs[j].position : first + count + j - job_count;
+        return row_of<D>(call.w, call.list, smaller(p, call.count - 1));
+    };
+    for (int64_t j = 0; j < job_count; j += kJobs) {
+        const char *rows[kJobs], *next[kJobs];
+        const float *x[kJobs];
+        Job here[kJobs];
+        for (int r = 0; r < kJobs; ++r) {
+            here[r] = jobs[smaller(j + r, job_count - 1)];
+            rows[r] = row_of_job(smaller(j + r, job_count - 1));
+            x[r] = call.x + here[r].token * call.w->stride;
+            next[r] = row_of_job(j + kJobs + r);
+        }
+        dot_jobs<D, kJobs>(rows, x, next, lines, here, sums);
+    }
+}
+
+/* Row by row, its tokens; returns how many. */
+int64_t list_jobs(const DotCall &call, int64_t first, int64_t count, Job *jobs) {
+    int64_t job_count = 0;
+    for (int64_t p = 0; p < count; ++p)
+        for (uint32_t mask = call.masks[first + p] & ((uint32_t{1} << call.tokens) - 1); mask != 0; mask &= mask - 1)
+            jobs[job_count++] = {static_cast<uint8_t>(p), static_cast<uint8_t>(__builtin_ctz(mask))};
+    return job_count;
+}
+
 /* The epilogue of an item, its positions in the lanes. */
 void finish_item(const DotCall &call, int64_t item, const float *sums) {
     const int64_t first = item * kBlock, count = smaller(kBlock, call.count - first);
@@ -100,10 +175,14 @@ void finish_item(const DotCall &call, int64_t item, const float *sums) {
             const int64_t position = first + smaller(p, count - 1);
             bias[p] = call.epilogue.bias[call.list != nullptr ? call.list[position] : position];
         }
-    for (int64_t t = 0; t < call.tokens; ++t)
-        _mm512_store_ps(call.out + t * call.out_stride + first,
-                        finish(call.epilogue, _mm512_load_ps(sums + t * kBlock), _mm512_load_ps(bias),
-                               call.epilogue.factors + t * call.epilogue.factor_stride + first, 0xffff));
+    __m256i masks = _mm256_set1_epi16(-1);
+    if (call.masks != nullptr) masks = _mm256_maskz_loadu_epi16(first_lanes(count), call.masks + first);
+    for (int64_t t = 0; t < call.tokens; ++t) {
+        const __m512 y = finish(call.epilogue, _mm512_load_ps(sums + t * kBlock), _mm512_load_ps(bias),
+                                call.epilogue.factors + t * call.epilogue.factor_stride + first, 0xffff);
+        const __mmask16 counts = _mm256_test_epi16_mask(masks, _mm256_set1_epi16(static_cast<int16_t>(1 << t)));
+        _mm512_store_ps(call.out + t * call.out_stride + first, _mm512_maskz_mov_ps(counts, y));
+    }
 }
 
 /*
@@ -133,10 +212,17 @@ template <class D> int64_t dot_all_rows(const DotCall &call) {
 }
 
 template <class D> void dot_rows(const DotCall &call) {
-    alignas(64) float sums[FILIGREE_MLP_TOKENS * kBlock];
-    const bool all = call.list == nullptr && call.tokens == 1;
+    alignas(64) float sums[FILIGREE_MLP_TOKENS * kBlock] = {};
+    Job jobs[FILIGREE_MLP_TOKENS * kBlock];
+    const bool all = call.list == nullptr && call.masks == nullptr && call.tokens == 1;
     for (int64_t item = all ? dot_all_rows<D>(call) : call.begin; item < call.end; ++item) {
         const int64_t first = item * kBlock, count = smaller(kBlock, call.count - first);
+        const int64_t job_count = call.masks != nullptr ? list_jobs(call, first, count, jobs) : count * call.tokens;
+        if (job_count * kPairsPerJob < count * call.tokens) {
+            dot_block_jobs<D>(call, first, count, jobs, job_count, sums);
+            finish_item(call, item, sums);
+            continue;
+        }
         /* As many tokens at a time as leave registers: the rows of a block stay in the cache meanwhile. */
         int64_t token = 0;
         for (; call.tokens - token >= 8; token += 8) dot_block<D, 2, 8>(call, first, count, token, sums);

@@ -161,8 +161,7 @@ final class MlpRunner implements AutoCloseable {
 
         /** What the neurons that are listed add up to. */
         private void down(int count, int token, int tokens, DenseMatrix y) {
-            products.axpy(down, null, list, tokens == 1 ? MemorySegment.NULL : masks, count, h, hStride, tokens, out,
-                outStride);
+            products.axpy(down, null, list, masks(tokens), count, h, hStride, tokens, out, outStride);
             long bytes = (long) Float.BYTES * y.cols();
             for (int t = 0; t < tokens; t++) {
                 MemorySegment.copy(out, Float.BYTES * t * outStride, y.data(),
@@ -266,31 +265,37 @@ final class MlpRunner implements AutoCloseable {
                     masks.setAtIndex(I16, count++, mask);
                 }
             }
-            values(list, count, tokens);
+            values(list, masks(tokens), count, tokens);
             return keep(true, count, tokens, 0, null);
         }
 
         private int all(int tokens) {
-            values(MemorySegment.NULL, weights.intermediate(), tokens);
+            values(MemorySegment.NULL, MemorySegment.NULL, weights.intermediate(), tokens);
             return keep(false, weights.intermediate(), tokens, threshold, norms);
         }
 
-        private void values(MemorySegment neurons, int count, int tokens) {
+        private void values(MemorySegment neurons, MemorySegment needs, int count, int tokens) {
             if (gate == null) {
-                products.dot(up, null, neurons, count, in, tokens, h, hStride);
+                products.dot(up, null, neurons, needs, count, in, tokens, h, hStride);
             } else {
-                products.dot(gate, up, neurons, count, in, tokens, h, hStride);
+                products.dot(gate, up, neurons, needs, count, in, tokens, h, hStride);
             }
         }
 
+        /** Which of several tokens need what is listed; one token needs all of it. */
+        private MemorySegment masks(int tokens) {
+            return tokens == 1 ? MemorySegment.NULL : masks;
+        }
+
         private int gateFirst(int tokens) {
-            products.dot(gate, null, MemorySegment.NULL, weights.intermediate(), in, tokens, h, hStride);
+            products.dot(gate, null, MemorySegment.NULL, MemorySegment.NULL, weights.intermediate(), in, tokens, h,
+                hStride);
             return multiplyUp(keep(false, weights.intermediate(), tokens, threshold, norms), tokens);
         }
 
         /** Multiplies the gates of listed neurons by the up projection. */
         private int multiplyUp(int count, int tokens) {
-            products.dot(null, up, list, count, in, tokens, h, hStride);
+            products.dot(null, up, list, masks(tokens), count, in, tokens, h, hStride);
             return keep(true, count, tokens, 0, null);
         }
 
@@ -300,11 +305,10 @@ final class MlpRunner implements AutoCloseable {
                     Float.BYTES * t * inStride, (long) Float.BYTES * x.cols());
             }
             int inputs = keep(in, inStride, false, x.cols(), tokens, inputThreshold, null);
-            MemorySegment rowMasks = tokens == 1 ? MemorySegment.NULL : masks;
             if (gate == null) {
-                products.axpy(up, null, list, rowMasks, inputs, in, inStride, tokens, h, hStride);
+                products.axpy(up, null, list, masks(tokens), inputs, in, inStride, tokens, h, hStride);
             } else {
-                products.axpy(gate, up, list, rowMasks, inputs, in, inStride, tokens, h, hStride);
+                products.axpy(gate, up, list, masks(tokens), inputs, in, inStride, tokens, h, hStride);
             }
             return keep(false, weights.intermediate(), tokens, threshold, null);
         }

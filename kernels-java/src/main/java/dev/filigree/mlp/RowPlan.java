@@ -179,7 +179,7 @@ public final class RowPlan implements AutoCloseable {
 
         void project(DenseMatrix x, int token, int tokens, DenseMatrix y) {
             RowProducts.pack(x.data(), token * x.rowStride(), x.rowStride(), tokens, matrix.block(), wide);
-            products.dot(factor, null, list, rows, wide, tokens, listed, listedStride);
+            products.dot(factor, null, list, masks, rows, wide, tokens, listed, listedStride);
             long blockBytes = (long) Float.BYTES * blockRows;
             for (int t = 0; t < tokens; t++) {
                 int position = 0;

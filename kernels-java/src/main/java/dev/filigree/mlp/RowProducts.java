@@ -46,13 +46,13 @@ final class RowProducts implements Workers.Task {
     }
 
     /**
-     * {@code out[t][p] = first(x[t])[p] * second(x[t])[p]} for the listed rows; either may be null, and then out is
-     * multiplied by the second, or is the first.
+     * {@code out[t][p] = first(x[t])[p] * second(x[t])[p]} for the listed rows, and 0 where the masks say that a token
+     * does not need one; either factor may be null, and then out is multiplied by the second, or is the first.
      */
-    void dot(Factor factor, Factor multiplied, MemorySegment rows, int rowCount, MemorySegment x, int tokenCount,
-            MemorySegment to, long toStride) {
+    void dot(Factor factor, Factor multiplied, MemorySegment rows, MemorySegment rowMasks, int rowCount,
+            MemorySegment x, int tokenCount, MemorySegment to, long toStride) {
         isDot = true;
-        bind(factor, multiplied, rows, MemorySegment.NULL, rowCount, x, 0, tokenCount, to, toStride);
+        bind(factor, multiplied, rows, rowMasks, rowCount, x, 0, tokenCount, to, toStride);
         execute(RowFormat.blocks(rowCount), rowCount);
     }
 
@@ -101,8 +101,8 @@ final class RowProducts implements Workers.Task {
 
     private void run(Factor factor, MemorySegment factors, long begin, long end, MemorySegment scratch) {
         if (isDot) {
-            kernel.dot(factor.matrix, list, count, in, tokens, factor.bias, factors, outStride, factor.activation, out,
-                outStride, begin, end, scratch);
+            kernel.dot(factor.matrix, list, masks, count, in, tokens, factor.bias, factors, outStride, factor.activation,
+                out, outStride, begin, end, scratch);
         } else {
             kernel.axpy(factor.matrix, list, masks, count, in, inStride, tokens, factor.bias, factors, outStride,
                 factor.activation, out, outStride, begin, end, scratch);

@@ -17,18 +17,19 @@ public interface MlpKernel {
     List<String> ids();
 
     /**
-     * {@code out[t][p] = factors[t][p] * activation(w[list[p]] . x[t] + bias[list[p]])} over items {@code [begin, end)}
-     * of {@link RowFormat#BLOCK} positions.
+     * {@code out[t][p] = factors[t][p] * activation(w[list[p]] . x[t] + bias[list[p]])} where position p counts for
+     * token t, else 0, over items {@code [begin, end)} of {@link RowFormat#BLOCK} positions.
      *
      * @param w the matrix, see {@link RowFormat}
      * @param list {@code int32[count]}
+     * @param masks {@code uint16[count]}: bit t says that a position counts for token t
      * @param x f32 {@code [tokens][stride of w]}; with bf16 weights in the order that the header asks for
      * @param out f32 {@code [tokens][outStride]}
      * @param scratch {@link RowFormat#SCRATCH_BYTES}, 64-byte aligned, for this call alone
      */
-    void dot(MemorySegment w, MemorySegment list, int count, MemorySegment x, int tokens, MemorySegment bias,
-        MemorySegment factors, long factorStride, int activation, MemorySegment out, long outStride, long begin,
-        long end, MemorySegment scratch);
+    void dot(MemorySegment w, MemorySegment list, MemorySegment masks, int count, MemorySegment x, int tokens,
+        MemorySegment bias, MemorySegment factors, long factorStride, int activation, MemorySegment out,
+        long outStride, long begin, long end, MemorySegment scratch);
 
     /**
      * {@code out[t][c] = factors[t][c] * activation(sum of coefficients[t][p] * w[list[p]][c] + bias[c])} over items
@@ -36,7 +37,7 @@ public interface MlpKernel {
      *
      * @param w the matrix, see {@link RowFormat}
      * @param list {@code int32[count]}
-     * @param masks {@code uint16[count]}: bit t says that a position counts for token t
+     * @param masks as for {@link #dot}
      * @param coefficients f32 {@code [tokens][coefficientStride]}
      * @param out f32 {@code [tokens][outStride]}
      * @param scratch {@link RowFormat#SCRATCH_BYTES}, 64-byte aligned, for this call alone

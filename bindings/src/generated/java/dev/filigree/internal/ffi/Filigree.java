@@ -22,10 +22,10 @@ public class Filigree extends Filigree$shared {
 
     static final SymbolLookup SYMBOL_LOOKUP = NativeLibrary.symbols(NativeLibrary::cpu);
 
-    private static final int FILIGREE_ABI_VERSION = (int)4L;
+    private static final int FILIGREE_ABI_VERSION = (int)5L;
     /**
      * {@snippet lang=c :
-     * #define FILIGREE_ABI_VERSION 4
+     * #define FILIGREE_ABI_VERSION 5
      * }
      */
     public static int FILIGREE_ABI_VERSION() {
@@ -1287,6 +1287,7 @@ public class Filigree extends Filigree$shared {
             Filigree.C_INT,
             Filigree.C_POINTER,
             Filigree.C_POINTER,
+            Filigree.C_POINTER,
             Filigree.C_LONG,
             Filigree.C_POINTER,
             Filigree.C_LONG,
@@ -1308,7 +1309,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor filigree_mlp_dot_f32_avx512$descriptor() {
@@ -1318,7 +1319,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle filigree_mlp_dot_f32_avx512$handle() {
@@ -1328,7 +1329,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment filigree_mlp_dot_f32_avx512$address() {
@@ -1337,16 +1338,16 @@ public class Filigree extends Filigree$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_f32_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
-    public static int filigree_mlp_dot_f32_avx512(MemorySegment w, MemorySegment list, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
+    public static int filigree_mlp_dot_f32_avx512(MemorySegment w, MemorySegment list, MemorySegment masks, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
         var mh$ = filigree_mlp_dot_f32_avx512.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("filigree_mlp_dot_f32_avx512", w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+                traceDowncall("filigree_mlp_dot_f32_avx512", w, list, masks, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
             }
-            return (int)mh$.invokeExact(w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+            return (int)mh$.invokeExact(w, list, masks, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {
@@ -1357,6 +1358,7 @@ public class Filigree extends Filigree$shared {
     private static class filigree_mlp_dot_bf16_avx512 {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             Filigree.C_INT,
+            Filigree.C_POINTER,
             Filigree.C_POINTER,
             Filigree.C_POINTER,
             Filigree.C_LONG,
@@ -1380,7 +1382,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static FunctionDescriptor filigree_mlp_dot_bf16_avx512$descriptor() {
@@ -1390,7 +1392,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static MethodHandle filigree_mlp_dot_bf16_avx512$handle() {
@@ -1400,7 +1402,7 @@ public class Filigree extends Filigree$shared {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
     public static MemorySegment filigree_mlp_dot_bf16_avx512$address() {
@@ -1409,16 +1411,16 @@ public class Filigree extends Filigree$shared {
 
     /**
      * {@snippet lang=c :
-     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
+     * int32_t filigree_mlp_dot_bf16_avx512(const filigree_row_matrix *w, const int32_t *list, const uint16_t *masks, int64_t count, const float *x, int64_t tokens, const float *bias, const float *factors, int64_t factor_stride, int32_t activation, float *out, int64_t out_stride, int64_t begin, int64_t end)
      * }
      */
-    public static int filigree_mlp_dot_bf16_avx512(MemorySegment w, MemorySegment list, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
+    public static int filigree_mlp_dot_bf16_avx512(MemorySegment w, MemorySegment list, MemorySegment masks, long count, MemorySegment x, long tokens, MemorySegment bias, MemorySegment factors, long factor_stride, int activation, MemorySegment out, long out_stride, long begin, long end) {
         var mh$ = filigree_mlp_dot_bf16_avx512.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("filigree_mlp_dot_bf16_avx512", w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+                traceDowncall("filigree_mlp_dot_bf16_avx512", w, list, masks, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
             }
-            return (int)mh$.invokeExact(w, list, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
+            return (int)mh$.invokeExact(w, list, masks, count, x, tokens, bias, factors, factor_stride, activation, out, out_stride, begin, end);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -32,14 +32,14 @@ final class NativeMlp implements MlpKernel {
     }
 
     @Override
-    public void dot(MemorySegment w, MemorySegment list, int count, MemorySegment x, int tokens, MemorySegment bias,
-            MemorySegment factors, long factorStride, int activation, MemorySegment out, long outStride, long begin,
-            long end, MemorySegment scratch) {
+    public void dot(MemorySegment w, MemorySegment list, MemorySegment masks, int count, MemorySegment x, int tokens,
+            MemorySegment bias, MemorySegment factors, long factorStride, int activation, MemorySegment out,
+            long outStride, long begin, long end, MemorySegment scratch) {
         check(0, isF32
-            ? Filigree.filigree_mlp_dot_f32_avx512(w, list, count, x, tokens, bias, factors, factorStride, activation,
-                out, outStride, begin, end)
-            : Filigree.filigree_mlp_dot_bf16_avx512(w, list, count, x, tokens, bias, factors, factorStride, activation,
-                out, outStride, begin, end));
+            ? Filigree.filigree_mlp_dot_f32_avx512(w, list, masks, count, x, tokens, bias, factors, factorStride,
+                activation, out, outStride, begin, end)
+            : Filigree.filigree_mlp_dot_bf16_avx512(w, list, masks, count, x, tokens, bias, factors, factorStride,
+                activation, out, outStride, begin, end));
     }
 
     @Override

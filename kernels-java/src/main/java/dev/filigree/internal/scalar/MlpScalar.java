@@ -29,14 +29,18 @@ final class MlpScalar implements MlpKernel {
     }
 
     @Override
-    public void dot(MemorySegment w, MemorySegment list, int count, MemorySegment x, int tokens, MemorySegment bias,
-            MemorySegment factors, long factorStride, int activation, MemorySegment out, long outStride, long begin,
-            long end, MemorySegment scratch) {
+    public void dot(MemorySegment w, MemorySegment list, MemorySegment masks, int count, MemorySegment x, int tokens,
+            MemorySegment bias, MemorySegment factors, long factorStride, int activation, MemorySegment out,
+            long outStride, long begin, long end, MemorySegment scratch) {
         long stride = RowFormat.field(w, RowFormat.STRIDE);
         int last = (int) Math.min(count, end * RowFormat.BLOCK);
         for (int p = (int) begin * RowFormat.BLOCK; p < last; p++) {
             int row = row(list, p);
             for (int t = 0; t < tokens; t++) {
+                if (!counts(masks, p, t)) {
+                    out.setAtIndex(F32, t * outStride + p, 0f);
+                    continue;
+                }
                 float sum = isF32 ? dotF32(w, RowFormat.rowAt(w, row), x, t * stride, stride, scratch)
                     : dotBf16(w, RowFormat.rowAt(w, row), x, t * stride, stride, scratch);
                 finish(sum, bias, row, activation, factors, t * factorStride + p, out, t * outStride + p);
@@ -98,7 +102,7 @@ final class MlpScalar implements MlpKernel {
                     scratch.setAtIndex(F32, c, 0f);
                 }
                 for (int p = 0; p < count; p++) {
-                    if (masks.address() == 0 || (masks.getAtIndex(ValueLayout.JAVA_SHORT, p) >> t & 1) != 0) {
+                    if (counts(masks, p, t)) {
                         add(w, RowFormat.rowAt(w, row(list, p)), first, width,
                             coefficients.getAtIndex(F32, t * coefficientStride + p), scratch);
                     }
@@ -117,6 +121,10 @@ final class MlpScalar implements MlpKernel {
                 : Bf16.toFloat(w.get(ValueLayout.JAVA_SHORT, rowAt + (long) Short.BYTES * (first + c)));
             sums.setAtIndex(F32, c, Math.fma(coefficient, value, sums.getAtIndex(F32, c)));
         }
+    }
+
+    private static boolean counts(MemorySegment masks, int p, int token) {
+        return masks.address() == 0 || (masks.getAtIndex(ValueLayout.JAVA_SHORT, p) >> token & 1) != 0;
     }
 
     private static int row(MemorySegment list, int p) {

@@ -36,6 +36,7 @@ final class MlpVector implements MlpKernel {
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
     /** Vectors of a row's sums. */
     private static final int PARTS = LANES / LENGTH;
@@ -99,26 +100,28 @@ final class MlpVector implements MlpKernel {
     }
 
     @Override
-    public void dot(MemorySegment w, MemorySegment list, int count, MemorySegment x, int tokens, MemorySegment bias,
-            MemorySegment factors, long factorStride, int activation, MemorySegment out, long outStride, long begin,
-            long end, MemorySegment scratch) {
+    public void dot(MemorySegment w, MemorySegment list, MemorySegment masks, int count, MemorySegment x, int tokens,
+            MemorySegment bias, MemorySegment factors, long factorStride, int activation, MemorySegment out,
+            long outStride, long begin, long end, MemorySegment scratch) {
         long stride = RowFormat.field(w, RowFormat.STRIDE);
         long lines = stride / RowFormat.lineColumns(w);
         long matrix = w.address() + RowFormat.rowAt(w, 0);
-        // 16 lanes of each row of a block; then a float a row and token; then the block's biases.
+        // 16 lanes of each row of a block; then a float a row and token; then the block's biases, and a token's rows.
         long lanes = scratch.address();
         long sums = lanes + BLOCK * LINE;
         long biases = sums + RowFormat.TOKENS * LINE;
+        long places = biases + LINE;
         try {
             for (long item = begin; item < end; item++) {
                 int first = (int) item * BLOCK;
                 int rows = Math.min(BLOCK, count - first);
                 for (int t = 0; t < tokens; t++) {
-                    for (int r = 0; r < rows; r += ROWS) {
-                        dotRows(matrix, list, first + r, first + rows - 1, lines,
-                            x.address() + Float.BYTES * t * stride, lanes + r * LINE);
+                    int needed = needed(matrix, lines * LINE, list, masks, first, rows, t, places);
+                    for (int r = 0; r < needed; r += ROWS) {
+                        dotRows(places, r, needed - 1, lines, x.address() + Float.BYTES * t * stride, lanes + r * LINE);
                     }
                     HALVE[0].invokeExact(lanes, sums + t * LINE);
+                    spread(masks, first, rows, t, needed, sums + t * LINE);
                 }
                 for (int p = 0; p < rows && bias.address() != 0; p++) {
                     ALL.set(FLOAT, address(biases + 4L * p),
@@ -128,6 +131,11 @@ final class MlpVector implements MlpKernel {
                     finish(sums + t * LINE, bias.address() == 0 ? 0 : biases, activation,
                         factors.address() == 0 ? 0 : factors.address() + Float.BYTES * (t * factorStride + first),
                         out.address() + Float.BYTES * (t * outStride + first), BLOCK);
+                    for (int p = 0; p < rows; p++) {
+                        if (!counts(masks, first + p, t)) {
+                            ALL.set(FLOAT, address(out.address() + Float.BYTES * (t * outStride + first + p)), 0f);
+                        }
+                    }
                 }
             }
         } catch (Throwable t) {
@@ -135,17 +143,38 @@ final class MlpVector implements MlpKernel {
         }
     }
 
-    /** Rows from position p on, those past the last position being the last again; their lanes to {@code to}. */
-    private void dotRows(long rows, MemorySegment list, int p, int last, long lines, long x, long to)
-            throws Throwable {
-        long w0 = vectorAt(rows, list, p, last, lines, 0);
-        long w1 = vectorAt(rows, list, p, last, lines, 1);
-        long w2 = vectorAt(rows, list, p, last, lines, 2);
-        long w3 = vectorAt(rows, list, p, last, lines, 3);
-        long w4 = vectorAt(rows, list, p, last, lines, 4);
-        long w5 = vectorAt(rows, list, p, last, lines, 5);
-        long w6 = vectorAt(rows, list, p, last, lines, 6);
-        long w7 = vectorAt(rows, list, p, last, lines, 7);
+    /** Where the rows begin that a token needs in the block of positions from {@code first} on; returns how many. */
+    private static int needed(long matrix, long rowBytes, MemorySegment list, MemorySegment masks, int first, int rows,
+            int token, long to) {
+        int count = 0;
+        for (int p = first; p < first + rows; p++) {
+            if (counts(masks, p, token)) {
+                ALL.set(LONG, address(to + 8L * count++), matrix + row(list, p) * rowBytes);
+            }
+        }
+        return count;
+    }
+
+    /** Moves the sums of the rows that a token needs to their positions. */
+    private static void spread(MemorySegment masks, int first, int rows, int token, int count, long sums) {
+        int from = count;
+        for (int p = rows - 1; p >= from && from > 0; p--) {
+            if (counts(masks, first + p, token)) {
+                ALL.set(FLOAT, address(sums + 4L * p), at(sums + 4L * --from));
+            }
+        }
+    }
+
+    /** Eight vectors of the rows whose places are listed, from the given one on; their lanes to {@code to}. */
+    private void dotRows(long places, int row, int last, long lines, long x, long to) throws Throwable {
+        long w0 = vectorAt(places, row, last, 0);
+        long w1 = vectorAt(places, row, last, 1);
+        long w2 = vectorAt(places, row, last, 2);
+        long w3 = vectorAt(places, row, last, 3);
+        long w4 = vectorAt(places, row, last, 4);
+        long w5 = vectorAt(places, row, last, 5);
+        long w6 = vectorAt(places, row, last, 6);
+        long w7 = vectorAt(places, row, last, 7);
         long x1 = x + 1 % PARTS * STEP;
         long x2 = x + 2 % PARTS * STEP;
         long x3 = x + 3 % PARTS * STEP;
@@ -157,9 +186,9 @@ final class MlpVector implements MlpKernel {
         }
     }
 
-    /** Where the i-th of eight vectors begins. */
-    private static long vectorAt(long rows, MemorySegment list, int p, int last, long lines, int i) {
-        return rows + row(list, Math.min(p + i / PARTS, last)) * lines * LINE + i % PARTS * STEP;
+    /** Where the i-th of eight vectors begins; rows past the last are the last again. */
+    private static long vectorAt(long places, int row, int last, int i) {
+        return ALL.get(LONG, address(places + 8L * Math.min(row + i / PARTS, last))) + i % PARTS * STEP;
     }
 
     private static int row(MemorySegment list, int p) {

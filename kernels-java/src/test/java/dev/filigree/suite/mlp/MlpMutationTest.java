@@ -111,11 +111,11 @@ class MlpMutationTest {
         }
 
         @Override
-        public void dot(MemorySegment w, MemorySegment list, int count, MemorySegment x, int tokens,
-                MemorySegment bias, MemorySegment factors, long factorStride, int activation, MemorySegment out,
-                long outStride, long begin, long end, MemorySegment scratch) {
-            good.dot(w, unless(Mistake.LIST_IGNORED, list), count, sameTokens(x, w.get(ValueLayout.JAVA_LONG, 32),
-                tokens), tokens, unless(Mistake.BIAS_IGNORED, bias), unless(Mistake.FACTORS_IGNORED, factors),
+        public void dot(MemorySegment w, MemorySegment list, MemorySegment masks, int count, MemorySegment x,
+                int tokens, MemorySegment bias, MemorySegment factors, long factorStride, int activation,
+                MemorySegment out, long outStride, long begin, long end, MemorySegment scratch) {
+            good.dot(w, unless(Mistake.LIST_IGNORED, list), unless(Mistake.MASKS_IGNORED, masks), count,
+                sameTokens(x, w.get(ValueLayout.JAVA_LONG, 32), tokens), tokens, unless(Mistake.BIAS_IGNORED, bias), unless(Mistake.FACTORS_IGNORED, factors),
                 factorStride, activation, out, outStride, begin, end(begin, end), scratch);
         }
 
