@@ -129,7 +129,9 @@ enum {
  * ~slot when v is a segment whose sum goes to partial slot `slot`; the segments of a row have consecutive slots
  * in column order.
  *
- * Passes. A kernel takes the virtual rows of a call in passes, which end at multiples of pass_rows and with the call.
+ * Passes. A kernel takes the virtual rows of a call in passes of at most pass_rows, whose accumulators are in scratch
+ * at a time. Where group is 1, passes may end with any row: sums do not depend on it. Else they end at multiples of
+ * pass_rows and with the call.
  *
  * Groups. Virtual rows come in groups of `group`, which is 1 or FILIGREE_SPMM_INTERLEAVED. In the second case the
  * entries of a group lie in turns: entry i belongs to its member i % group, and member m of group g is virtual row

@@ -23,10 +23,18 @@ struct SpmmCall {
 
 inline int64_t groups_of(const filigree_spmm_packed &a) { return (a.virtual_rows + a.group - 1) / a.group; }
 
-/* Of the pass that begins with virtual row v, in a call that ends before row `end`. */
+/*
+ * Of the pass that begins with virtual row v, in a call that ends before row `end`. Where rows may be in any pass, there
+ * are as few passes as can be, and alike: each copies or reads all of B, which a few rows left over would not pay for.
+ */
 inline int64_t end_of_pass(const filigree_spmm_packed &a, int64_t v, int64_t end) {
-    const int64_t pass_end = (v / a.pass_rows + 1) * a.pass_rows;
-    return pass_end < end ? pass_end : end;
+    int64_t rows = a.pass_rows - v % a.pass_rows;
+    if (a.group == 1) {
+        const int64_t passes = (end - v - 1) / a.pass_rows + 1;
+        rows = ((end - v - 1) / passes + 4) / 4 * 4; /* rounded up: kernels take rows by twos and fours */
+        if (rows > a.pass_rows) rows = a.pass_rows;
+    }
+    return end - v < rows ? end : v + rows;
 }
 
 /* Of scratch; with the row of zeros that padding reads. */

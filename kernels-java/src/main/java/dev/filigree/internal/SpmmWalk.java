@@ -80,7 +80,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         long accAt = accumulatorsAt(packed);
         long vPass;
         for (long v = vBegin; v < vEnd; v = vPass) {
-            vPass = Math.min(vEnd, (v / passRows + 1) * passRows);
+            vPass = endOfPass(packed, v, vEnd);
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     long firstRow = block * depth;
@@ -106,6 +106,16 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
                     beta, partials, panel, width, padded);
             }
         }
+    }
+
+    /**
+     * Of the pass that begins with virtual row {@code v}, in a call that ends before row {@code end}. Rows of a group of
+     * one may be in any pass: no sum depends on it.
+     */
+    private static long endOfPass(MemorySegment packed, long v, long end) {
+        long passRows = field(packed, SpmmFormat.PASS_ROWS);
+        return isInterleaved(packed) ? Math.min(end, (v / passRows + 1) * passRows)
+            : v + Math.ceilDiv(end - v, Math.ceilDiv(end - v, passRows));
     }
 
     /** Of a pass that other calls have a part in, the rows that are this one's. */

@@ -64,8 +64,8 @@ final class SpmmPacker {
     private static final long MAX_STARTS = Integer.MAX_VALUE - 8L;
     /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
-    /** Accumulators of a pass: 64 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
-    private static final long PASS_ROWS_BLOCKED = 256;
+    /** Accumulators of a pass: 80 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
+    private static final long PASS_ROWS_BLOCKED = 320;
     private static final long PASS_ROWS_SINGLE = 32;
 
     private final CsrMatrix a;
