@@ -313,6 +313,21 @@ final class MlpRunner implements AutoCloseable {
             return keep(false, weights.intermediate(), tokens, threshold, null);
         }
 
+        /**
+         * 1 if a value is not zero and its magnitude times the factor is not below the threshold, or is NaN, else 0.
+         * Without a sign, bits are ordered as the numbers are, and NaN comes last.
+         */
+        private static int counts(float value, float factor, float least) {
+            float magnitude = Math.abs(value);
+            int isZero = bits(magnitude) - 1 >>> 31;
+            int isBelow = bits(magnitude * factor) - bits(least) >>> 31;
+            return 1 - (isZero | isBelow);
+        }
+
+        private static int bits(float value) {
+            return Float.floatToRawIntBits(Math.abs(value));
+        }
+
         private int keep(boolean isListed, int count, int tokens, float least, float[] scale) {
             return keep(h, hStride, isListed, count, tokens, least, scale);
         }
@@ -334,18 +349,14 @@ final class MlpRunner implements AutoCloseable {
                 int mask = 0;
                 for (int t = 0; t < tokens; t++) {
                     float value = values.getAtIndex(F32, t * stride + p);
-                    // Written so that a NaN is kept.
-                    if (value != 0 && !(Math.abs(value) * factor < least)) {
-                        mask |= wanted & 1 << t;
-                    }
+                    values.setAtIndex(F32, t * stride + kept, value);
+                    mask |= counts(value, factor, least) << t;
                 }
-                if (mask != 0) {
-                    for (int t = 0; t < tokens; t++) {
-                        values.setAtIndex(F32, t * stride + kept, values.getAtIndex(F32, t * stride + p));
-                    }
-                    list.setAtIndex(I32, kept, row);
-                    masks.setAtIndex(I16, kept++, (short) mask);
-                }
+                mask &= wanted;
+                list.setAtIndex(I32, kept, row);
+                masks.setAtIndex(I16, kept, (short) mask);
+                // Whether a position is kept is as good as random: a branch would be guessed wrong half the time.
+                kept += (mask | -mask) >>> 31;
             }
             return kept;
         }

@@ -18,12 +18,14 @@ import dev.filigree.suite.Dense;
 import dev.filigree.suite.HostBackends;
 import dev.filigree.suite.Seeds;
 import java.lang.foreign.Arena;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -254,6 +256,22 @@ class MlpCorrectnessTest {
                     DenseMatrix output = MlpRun.run(test, backend, one, Arena.ofAuto());
                     assertThat(new MlpReference(test, test.input(Arena.ofAuto())).mismatch(output)).isEmpty();
                 }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 2", "0, 3", "-0.0, 3"})
+    void thresholdsKeepWhatIsNotANumber(float threshold, int kept) {
+        DenseMatrix up = DenseMatrix.of(new float[] {Float.NaN, 0, Float.POSITIVE_INFINITY, 0, 1, 0, 0, 0}, 4, 2);
+        DenseMatrix down = DenseMatrix.of(new float[] {1, 0, 0, 0, 0.5f, 0, 1, 1}, 4, 2);
+        MlpWeights weights = MlpWeights.plain(
+            RowMatrix.of(up, DType.F32), RowMatrix.of(down, DType.F32), Activation.NONE, Order.NEURON_MAJOR);
+        for (int tokens : new int[] {1, 3}) {
+            DenseMatrix x = DenseMatrix.of(Arrays.copyOf(new float[] {1, 0, 1, 0, 1, 0}, 2 * tokens), tokens, 2);
+            MlpCase test = MlpCase.plain(weights, new Skipping.Neuron(threshold), tokens);
+            try (Workers one = Workers.of(1); MlpPlan plan = MlpRun.plan(test, Backend.SCALAR, one)) {
+                assertThat(plan.run(x, test.output(Arena.ofAuto()))).isEqualTo(kept);
             }
         }
     }
