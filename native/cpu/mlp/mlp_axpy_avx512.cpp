@@ -23,8 +23,8 @@ namespace {
 
 /* Rows that are added to the sums in one pass. */
 constexpr int64_t kRows = 8;
-/* Lines of a row that are asked for ahead of their use; 8 and 32 are slower. */
-constexpr int64_t kLinesAhead = 16;
+/* Lines of a row that are asked for ahead of their use; 12 and 32 are slower. */
+constexpr int64_t kLinesAhead = 24;
 
 /* A block of columns of the call. */
 struct Block {
@@ -53,34 +53,29 @@ template <class D, int R> FILIGREE_INLINE void add_rows(const Pass &pass, int64_
     __m512 c[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) c[r] = _mm512_set1_ps(pass.coefficients[first + r]);
-    const auto add = [&](int64_t line) __attribute__((always_inline)) {
-        __m512i w[R];
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+    /* A line of every row, each of which asks for line `at` of the rows in `ask`, if there are any, before it is read. */
+    const auto add = [&](int64_t line, const char *const *ask, int64_t at) __attribute__((always_inline)) {
+        float *to = sums + line * kColumns<D>;
+        __m512 sum[D::kParts];
 #pragma GCC unroll 2
-        for (int i = 0; i < D::kParts; ++i) {
-            float *at = sums + line * kColumns<D> + i * kLanes;
-            __m512 sum = _mm512_load_ps(at);
+        for (int64_t i = 0; i < D::kParts; ++i) sum[i] = _mm512_load_ps(to + i * kLanes);
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) sum = _mm512_fmadd_ps(c[r], D::part(w[r], i), sum);
-            _mm512_store_ps(at, sum);
+        for (int r = 0; r < R; ++r) {
+            if (ask != nullptr) prefetch(ask[r] + at * kLineBytes);
+            const __m512i w = load_line(rows[r] + line * kLineBytes);
+#pragma GCC unroll 2
+            for (int64_t i = 0; i < D::kParts; ++i) sum[i] = _mm512_fmadd_ps(c[r], D::part(w, i), sum[i]);
         }
+#pragma GCC unroll 2
+        for (int64_t i = 0; i < D::kParts; ++i) _mm512_store_ps(to + i * kLanes, sum[i]);
     };
     int64_t line = 0;
     if (pass.asks) {
         const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
-        for (; line < turn; ++line) {
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
-            add(line);
-        }
-        for (; line < lines; ++line) {
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
-            add(line);
-        }
+        for (; line < turn; ++line) add(line, rows, line + kLinesAhead);
+        for (; line < lines; ++line) add(line, next, line - turn);
     }
-    for (; line < lines; ++line) add(line);
+    for (; line < lines; ++line) add(line, nullptr, 0);
 }
 
 /* Positions [p, p + count) for one token, as far as they count. Who needs a row first asks for its lines. */
