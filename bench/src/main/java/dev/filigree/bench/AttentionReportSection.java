@@ -45,7 +45,7 @@ final class AttentionReportSection implements ReportSection {
             backends.remove(Backend.SCALAR);
         }
         SideBySide.Settings settings = context.quick()
-            ? new SideBySide.Settings(5, Duration.ofMillis(300), Duration.ofMillis(2))
+            ? new SideBySide.Settings(5, Duration.ofMillis(200), Duration.ofMillis(2))
             : new SideBySide.Settings(7, Duration.ofSeconds(1), Duration.ofMillis(2));
         List<List<String>> rows = new ArrayList<>();
         List<List<String>> decodeRows = new ArrayList<>();

@@ -63,7 +63,7 @@ final class MlpReportSection implements ReportSection {
                 + e.getMessage() + "), and which neurons drawn tokens need says nothing.")), List.of(), 0, 0);
         }
         SideBySide.Settings settings = context.quick()
-            ? new SideBySide.Settings(7, Duration.ofMillis(200), Duration.ofMillis(1))
+            ? new SideBySide.Settings(5, Duration.ofMillis(120), Duration.ofMillis(1))
             : new SideBySide.Settings(15, Duration.ofMillis(500), Duration.ofMillis(2));
         List<Integer> layers = context.quick() ? QUICK_LAYERS : LAYERS;
         try (Workers alone = Workers.of(1); Progress progress = new Progress("mlp", layers.size() * TARGETS.length)) {

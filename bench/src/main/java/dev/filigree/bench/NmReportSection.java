@@ -49,9 +49,12 @@ final class NmReportSection implements ReportSection {
         List<Projection> projections = inputs.projections().stream()
             .filter(p -> p.layer() == LAYER && ROLES.contains(p.role())).toList();
         List<NmPattern> patterns = context.quick() ? QUICK : FULL;
-        SideBySide.Settings settings = context.quick()
-            ? new SideBySide.Settings(7, Duration.ofMillis(200), Duration.ofMillis(1))
+        SideBySide.Settings first = context.quick()
+            ? new SideBySide.Settings(5, Duration.ofMillis(120), Duration.ofMillis(1))
             : new SideBySide.Settings(11, Duration.ofMillis(500), Duration.ofMillis(2));
+        // What a second projection calls is compiled.
+        SideBySide.Settings others =
+            new SideBySide.Settings(first.rounds(), first.warmUp().dividedBy(4), first.batch());
         List<List<String>> rows = new ArrayList<>();
         List<JsonObject> cases = new ArrayList<>();
         int checked = 0;
@@ -64,6 +67,7 @@ final class NmReportSection implements ReportSection {
                 CommonOptions.availableOnHost(), true, context.peers() ? PeerNames.SPMM : List.of(), pool);
             for (Projection projection : projections) {
                 Tokens tokens = inputs.activations().get(projection.input());
+                SideBySide.Settings settings = projection == projections.getFirst() ? first : others;
                 for (NmPattern pattern : patterns) {
                     progress.at(projection.weights().name() + " " + pattern);
                     WeightMatrix weights = projection.weights();

@@ -147,6 +147,12 @@ final class SpmmContender implements CheckedContender {
         return packedBytes() + problem.denseBytes();
     }
 
+    /** The scalar kernels loop over elements: a run or two compile them, and 50 take most of a report's time. */
+    @Override
+    public int warmRuns() {
+        return backend == Backend.SCALAR ? 3 : CheckedContender.super.warmRuns();
+    }
+
     @Override
     public int workingSets() {
         return plans.size();

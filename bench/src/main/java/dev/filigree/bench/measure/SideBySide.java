@@ -19,8 +19,7 @@ public final class SideBySide {
      * a cost of microseconds, however often it was written before.
      */
     private static final int WARM_PASSES = 2;
-    /** On a busy machine the JIT needs more than the warm-up's time: this many runs, within so many times of it. */
-    private static final int ENOUGH_WARM_RUNS = 50;
+    /** On a busy machine the JIT needs more than the warm-up's time: up to so many times of it. */
     private static final int WARM_UP_STRETCH = 5;
 
     /**
@@ -101,16 +100,16 @@ public final class SideBySide {
         Arrays.fill(last, Double.MAX_VALUE);
         long start = nanoClock.getAsLong();
         int fewest = Math.max(FEWEST_WARM_RUNS, WARM_PASSES * lane.contender.workingSets());
-        for (int runs = 0; runs < fewest || isCold(runs, nanoClock.getAsLong() - start); runs++) {
+        for (int runs = 0; runs < fewest || isCold(lane.contender, runs, nanoClock.getAsLong() - start); runs++) {
             last[runs % last.length] = timed(lane.contender, 1);
         }
         double nanos = Math.max(1, Statistics.minimum(last));
         lane.batch = (int) Math.clamp(Math.ceil(settings.batch.toNanos() / nanos), 1, 1 << 20);
     }
 
-    private boolean isCold(int runs, long nanos) {
+    private boolean isCold(Contender contender, int runs, long nanos) {
         long warmUp = settings.warmUp.toNanos();
-        return nanos < warmUp || runs < ENOUGH_WARM_RUNS && nanos < WARM_UP_STRETCH * warmUp;
+        return nanos < warmUp || runs < contender.warmRuns() && nanos < WARM_UP_STRETCH * warmUp;
     }
 
     /** The mean time of a run in a batch, in nanoseconds. */
