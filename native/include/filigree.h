@@ -524,7 +524,7 @@ typedef struct filigree_row_matrix {
  * sum alike: y = sum; if there is a bias, y = y + bias; y = activation(y); if there are factors, y = factor * y.
  *
  * out[t][p] = finish(W[list[p]] . x[t]) where position p counts for token t, else +0, over items [begin, end): item i
- * is positions [16 i, min(count, 16 i + 16)). Of out, whole blocks of 16 are written; what lies past count is undefined.
+ * is positions [16 i, min(count, 16 i + 16)). Of out, whole blocks of 16 are written; past count, it is undefined.
  *
  * Order of sums: l[16] = +0; in f32, l[c] = fma(w[16 k + c], x[16 k + c], l[c]) for k = 0, 1, ...; in bf16, whose
  * values widen to f32, l[c] = fma(w[32 k + 2 c], x[32 k + 2 c], l[c]), then l[c] = fma(w[32 k + 2 c + 1],

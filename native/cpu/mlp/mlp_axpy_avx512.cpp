@@ -53,7 +53,7 @@ template <class D, int R> FILIGREE_INLINE void add_rows(const Pass &pass, int64_
     __m512 c[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) c[r] = _mm512_set1_ps(pass.coefficients[first + r]);
-    /* A line of every row, each of which asks for line `at` of the rows in `ask`, if there are any, before it is read. */
+    /* A line of every row; before each is read, line `at` of the same of `ask`, if there are any, is asked for. */
     const auto add = [&](int64_t line, const char *const *ask, int64_t at) __attribute__((always_inline)) {
         float *to = sums + line * kColumns<D>;
         __m512 sum[D::kParts];

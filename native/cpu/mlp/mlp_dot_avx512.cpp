@@ -41,21 +41,21 @@ FILIGREE_INLINE float halve(__m512 l) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* Calls add for each line of R rows, with the lines that follow asked for; towards the end, those of the next rows. */
+/* Calls add with each line of R rows, those that follow being asked for; towards the end, those of the next rows. */
 template <int R, class Add>
 FILIGREE_INLINE void each_line(const char *const (&rows)[R], const char *const (&next)[R], int64_t lines, Add add) {
+    const auto each = [&](int64_t line, const char *const(&ask)[R], int64_t at) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) prefetch(ask[r] + at * kLineBytes);
+        __m512i w[R];
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+        add(line, w);
+    };
     const int64_t turn = lines > kLinesAhead ? lines - kLinesAhead : 0;
     int64_t line = 0;
-    for (; line < turn; ++line) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) prefetch(rows[r] + (line + kLinesAhead) * kLineBytes);
-        add(line);
-    }
-    for (; line < lines; ++line) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) prefetch(next[r] + (line - turn) * kLineBytes);
-        add(line);
-    }
+    for (; line < turn; ++line) each(line, rows, line + kLinesAhead);
+    for (; line < lines; ++line) each(line, next, line - turn);
 }
 
 /* sums[t][r] = rows[r] . x[t] for R rows and T tokens. */
@@ -68,10 +68,7 @@ FILIGREE_INLINE void dot(const char *const (&rows)[R], const char *const (&next)
 #pragma GCC unroll 16
         for (int t = 0; t < T; ++t) l[r][t] = _mm512_setzero_ps();
 
-    const auto add = [&](int64_t line) __attribute__((always_inline)) {
-        __m512i w[R];
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+    const auto add = [&](int64_t line, const __m512i(&w)[R]) __attribute__((always_inline)) {
 #pragma GCC unroll 2
         for (int i = 0; i < D::kParts; ++i)
 #pragma GCC unroll 16
@@ -111,49 +108,43 @@ struct Job {
     uint8_t token;
 };
 
-/* sums[token][position] = rows[r] . x[r] for R jobs. */
-template <class D, int R>
-FILIGREE_INLINE void dot_jobs(const char *const (&rows)[R], const float *const (&x)[R], const char *const (&next)[R],
-                              int64_t lines, const Job *jobs, float *sums) {
-    __m512 l[R];
+/* sums[token][position] = rows[r] . x[token] for as many jobs as registers hold. */
+template <class D>
+FILIGREE_INLINE void dot_jobs(const char *const (&rows)[kJobs], const char *const (&next)[kJobs], int64_t lines,
+                              const Job (&jobs)[kJobs], const float *x, int64_t stride, float *sums) {
+    const float *x_of[kJobs];
+    __m512 l[kJobs];
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) l[r] = _mm512_setzero_ps();
-
-    const auto add = [&](int64_t line) __attribute__((always_inline)) {
-        __m512i w[R];
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) w[r] = load_line(rows[r] + line * kLineBytes);
+    for (int r = 0; r < kJobs; ++r) x_of[r] = x + jobs[r].token * stride, l[r] = _mm512_setzero_ps();
+    each_line(rows, next, lines, [&](int64_t line, const __m512i(&w)[kJobs]) __attribute__((always_inline)) {
 #pragma GCC unroll 2
         for (int i = 0; i < D::kParts; ++i)
 #pragma GCC unroll 16
-            for (int r = 0; r < R; ++r)
-                l[r] = _mm512_fmadd_ps(D::part(w[r], i), _mm512_load_ps(x[r] + line * kColumns<D> + i * kLanes), l[r]);
-    };
-    each_line(rows, next, lines, add);
+            for (int r = 0; r < kJobs; ++r) {
+                const __m512 v = _mm512_load_ps(x_of[r] + line * kColumns<D> + i * kLanes);
+                l[r] = _mm512_fmadd_ps(D::part(w[r], i), v, l[r]);
+            }
+    });
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) sums[jobs[r].token * kBlock + jobs[r].position] = halve(l[r]);
+    for (int r = 0; r < kJobs; ++r) sums[jobs[r].token * kBlock + jobs[r].position] = halve(l[r]);
 }
 
 /* The jobs of a block, several at a time; those past the end are the last one again. */
 template <class D>
 __attribute__((noinline)) void dot_block_jobs(const DotCall &call, int64_t first, int64_t count, const Job *jobs,
                                               int64_t job_count, float *sums) {
-    const int64_t lines = call.w->stride / kColumns<D>;
-    const auto row_of_job = [&](int64_t j) {
-        const int64_t p = j < job_count ? first + jobs[j].position : first + count + j - job_count;
-        return row_of<D>(call.w, call.list, smaller(p, call.count - 1));
-    };
+    const int64_t stride = call.w->stride, lines = stride / kColumns<D>;
     for (int64_t j = 0; j < job_count; j += kJobs) {
         const char *rows[kJobs], *next[kJobs];
-        const float *x[kJobs];
         Job here[kJobs];
         for (int r = 0; r < kJobs; ++r) {
+            const int64_t after = j + kJobs + r;
             here[r] = jobs[smaller(j + r, job_count - 1)];
-            rows[r] = row_of_job(smaller(j + r, job_count - 1));
-            x[r] = call.x + here[r].token * call.w->stride;
-            next[r] = row_of_job(j + kJobs + r);
+            rows[r] = row_of<D>(call.w, call.list, first + here[r].position);
+            const int64_t p = after < job_count ? jobs[after].position : count + after - job_count;
+            next[r] = row_of<D>(call.w, call.list, smaller(first + p, call.count - 1));
         }
-        dot_jobs<D, kJobs>(rows, x, next, lines, here, sums);
+        dot_jobs<D>(rows, next, lines, here, call.x, stride, sums);
     }
 }
 

@@ -24,8 +24,9 @@ struct SpmmCall {
 inline int64_t groups_of(const filigree_spmm_packed &a) { return (a.virtual_rows + a.group - 1) / a.group; }
 
 /*
- * Of the pass that begins with virtual row v, in a call that ends before row `end`. Where rows may be in any pass, there
- * are as few passes as can be, and alike: each copies or reads all of B, which a few rows left over would not pay for.
+ * Of the pass that begins with virtual row v, in a call that ends before row `end`. Where rows may be in any pass,
+ * there are as few passes as can be, and alike: each copies or reads all of B, which a few rows left over would not
+ * pay for.
  */
 inline int64_t end_of_pass(const filigree_spmm_packed &a, int64_t v, int64_t end) {
     int64_t rows = a.pass_rows - v % a.pass_rows;

@@ -109,8 +109,8 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
     }
 
     /**
-     * Of the pass that begins with virtual row {@code v}, in a call that ends before row {@code end}. Rows of a group of
-     * one may be in any pass: no sum depends on it.
+     * Of the pass that begins with virtual row {@code v}, in a call that ends before row {@code end}. Rows of a group
+     * of one may be in any pass: no sum depends on it.
      */
     private static long endOfPass(MemorySegment packed, long v, long end) {
         long passRows = field(packed, SpmmFormat.PASS_ROWS);

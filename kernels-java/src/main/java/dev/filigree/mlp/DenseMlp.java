@@ -238,8 +238,7 @@ final class DenseMlp implements AutoCloseable {
                 }
                 boolean listed = active == null || active.contains(firstToken + t, i);
                 float factor = norms == null ? 1 : norms[i];
-                // Written so that a NaN is kept.
-                if (listed && value != 0 && !(Math.abs(value) * factor < threshold)) {
+                if (listed && MlpRunner.counts(value, factor, threshold) != 0) {
                     set(h, t, i, value);
                     isNeeded[i] = true;
                 } else {

@@ -247,9 +247,11 @@ public final class MlpPredictor implements AutoCloseable {
 
         void run(DenseMatrix x, int token, int tokens) {
             RowProducts.pack(x.data(), token * x.rowStride(), x.rowStride(), tokens, first.block(), in);
-            products.dot(firstFactor, null, MemorySegment.NULL, MemorySegment.NULL, first.rows(), in, tokens, middle, middleStride);
+            products.dot(firstFactor, null, MemorySegment.NULL, MemorySegment.NULL, first.rows(), in, tokens, middle,
+                middleStride);
             RowProducts.pack(middle, 0, middleStride, tokens, second.block(), packed);
-            products.dot(secondFactor, null, MemorySegment.NULL, MemorySegment.NULL, second.rows(), packed, tokens, out, outStride);
+            products.dot(secondFactor, null, MemorySegment.NULL, MemorySegment.NULL, second.rows(), packed, tokens,
+                out, outStride);
         }
 
         void copy(int t, DenseMatrix scores, int row) {

@@ -71,6 +71,22 @@ final class MlpRunner implements AutoCloseable {
         return activation == Activation.RELU || activation == Activation.RELU_SQUARED;
     }
 
+    /**
+     * 1 if a value is not zero and its magnitude times the factor is not below the threshold, or is NaN, else 0. There
+     * are no branches, which would be guessed wrong half the time: bits without a sign are ordered as the numbers are,
+     * and NaN comes last.
+     */
+    static int counts(float value, float factor, float threshold) {
+        float magnitude = Math.abs(value);
+        int isZero = bits(magnitude) - 1 >>> 31;
+        int isBelow = bits(magnitude * factor) - bits(threshold) >>> 31;
+        return 1 - (isZero | isBelow);
+    }
+
+    private static int bits(float value) {
+        return Float.floatToRawIntBits(Math.abs(value));
+    }
+
     private Factor factor(MemorySegment matrix, float[] bias, int activation) {
         MemorySegment copy = MemorySegment.NULL;
         if (bias != null) {
@@ -212,7 +228,8 @@ final class MlpRunner implements AutoCloseable {
             long rows = 0;
             for (int first = token; first < token + tokens; first += RowFormat.TOKENS) {
                 for (int unit = 0; unit < units; unit++) {
-                    boolean isNeeded = inputMajor ? counts(x, first, Math.min(first + RowFormat.TOKENS, token + tokens), unit)
+                    int end = Math.min(first + RowFormat.TOKENS, token + tokens);
+                    boolean isNeeded = inputMajor ? someNeeds(x, first, end, unit)
                         : active.mask(first / RowFormat.TOKENS, unit) != 0;
                     rows += isNeeded ? 1 : 0;
                 }
@@ -220,10 +237,10 @@ final class MlpRunner implements AutoCloseable {
             return DenseMlp.coversMost(rows, tokens, units);
         }
 
-        private boolean counts(DenseMatrix x, int begin, int end, int input) {
+        private boolean someNeeds(DenseMatrix x, int begin, int end, int input) {
             for (int t = begin; t < end; t++) {
                 float value = x.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, Float.BYTES * (t * x.rowStride() + input));
-                if (value != 0 && !(Math.abs(value) < inputThreshold)) {
+                if (counts(value, 1, inputThreshold) != 0) {
                     return true;
                 }
             }
@@ -311,21 +328,6 @@ final class MlpRunner implements AutoCloseable {
                 products.axpy(gate, up, list, masks(tokens), inputs, in, inStride, tokens, h, hStride);
             }
             return keep(false, weights.intermediate(), tokens, threshold, null);
-        }
-
-        /**
-         * 1 if a value is not zero and its magnitude times the factor is not below the threshold, or is NaN, else 0.
-         * Without a sign, bits are ordered as the numbers are, and NaN comes last.
-         */
-        private static int counts(float value, float factor, float least) {
-            float magnitude = Math.abs(value);
-            int isZero = bits(magnitude) - 1 >>> 31;
-            int isBelow = bits(magnitude * factor) - bits(least) >>> 31;
-            return 1 - (isZero | isBelow);
-        }
-
-        private static int bits(float value) {
-            return Float.floatToRawIntBits(Math.abs(value));
         }
 
         private int keep(boolean isListed, int count, int tokens, float least, float[] scale) {

@@ -20,8 +20,8 @@ public interface Contender extends AutoCloseable {
     }
 
     /**
-     * Runs after which the JIT has compiled what they call, however slow a busy machine is. Kernels that count on it call
-     * a method an item; one whose first run alone loops often enough needs fewer.
+     * Runs after which the JIT has compiled what they call, however slow a busy machine is. Kernels that count on it
+     * call a method an item; one whose first run alone loops often enough needs fewer.
      */
     default int warmRuns() {
         return 50;

@@ -115,8 +115,9 @@ class MlpMutationTest {
                 int tokens, MemorySegment bias, MemorySegment factors, long factorStride, int activation,
                 MemorySegment out, long outStride, long begin, long end, MemorySegment scratch) {
             good.dot(w, unless(Mistake.LIST_IGNORED, list), unless(Mistake.MASKS_IGNORED, masks), count,
-                sameTokens(x, w.get(ValueLayout.JAVA_LONG, 32), tokens), tokens, unless(Mistake.BIAS_IGNORED, bias), unless(Mistake.FACTORS_IGNORED, factors),
-                factorStride, activation, out, outStride, begin, end(begin, end), scratch);
+                sameTokens(x, w.get(ValueLayout.JAVA_LONG, 32), tokens), tokens, unless(Mistake.BIAS_IGNORED, bias),
+                unless(Mistake.FACTORS_IGNORED, factors), factorStride, activation, out, outStride, begin,
+                end(begin, end), scratch);
         }
 
         @Override
