@@ -57,7 +57,10 @@ typedef struct filigree_features {
 
 FILIGREE_API int32_t filigree_get_features(filigree_features *out);
 
-/* Asks the kernel for the AMX tile state. Idempotent. FILIGREE_SYSTEM_ERROR when it is refused. */
+/*
+ * Asks the operating system for the AMX tile state, without which the amx kernels answer FILIGREE_UNSUPPORTED_ISA.
+ * Idempotent. FILIGREE_SYSTEM_ERROR when it is refused.
+ */
 FILIGREE_API int32_t filigree_request_amx(void);
 
 /* ---- kernel table ---------------------------------------------------------------------------------------- */
@@ -343,6 +346,15 @@ FILIGREE_API int32_t filigree_nm_packed_f32_avx512(const filigree_nm_packed *a, 
 FILIGREE_API int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride,
                                                     uint16_t *c, int64_t c_stride, int64_t n, float alpha,
                                                     float beta, int64_t begin, int64_t end, void *scratch);
+
+/*
+ * The same with AMX tiles, of a matrix whose groups of rows share their positions: vector >= 16 or n = m; another is an
+ * invalid argument. The order of sums is its own, and depends on n: up to 32 slots at a time make two sums, one of each
+ * half of the words, in order, which are added to each other, and then to acc.
+ */
+FILIGREE_API int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride,
+                                                 uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta,
+                                                 int64_t begin, int64_t end, void *scratch);
 
 /* ---- attention ------------------------------------------------------------------------------------------- */
 

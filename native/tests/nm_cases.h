@@ -32,6 +32,7 @@ struct NmOptions {
     int32_t layout = FILIGREE_FEATURE_MAJOR;
     int32_t activation = FILIGREE_ACTIVATION_NONE;
     bool has_bias = false;
+    bool tiles = false; /* whether the kernel uses AMX tiles, whose sums have an order of their own */
 
     int64_t unit() const { return bf16 && n % 2 == 1 ? 2 * m : m; }
     int64_t padded_cols() const { return (cols + unit() - 1) / unit() * unit(); }
@@ -56,21 +57,21 @@ public:
     /* Row r, column j of the product to the bit; of bf16, before it is rounded. */
     template <class E>
     float expect(const E *b, int64_t b_stride, float c, float alpha, float beta, int64_t r, int64_t j) const {
-        float acc = 0;
-        const auto element = [&](int64_t s) {
-            const int64_t k = columns[r][s];
-            return k >= o.cols                          ? 0.0f
-                   : o.layout == FILIGREE_FEATURE_MAJOR ? as_float(b[k * b_stride + j])
-                                                        : as_float(b[j * b_stride + k]);
-        };
-        for (int64_t s = 0; s < slots && !o.bf16; ++s) acc = std::fma(values[r][s], element(s), acc);
-        for (int64_t s = 0; s < slots && o.bf16; s += 2)
-            acc = filigree::multiply_add(pair(values[r][s], values[r][s + 1]),
-                                         pair(element(s), element(s + 1)), acc);
-        float y = alpha * acc;
-        if (beta != 0) y = std::fma(beta, c, y);
-        if (o.has_bias) y = y + bias[r];
-        return filigree::activate(o.activation, y);
+        return finish(sum(b, b_stride, r, j), c, alpha, beta, r);
+    }
+
+    /* How far from it an element in bf16 may be whose sum is in another order. */
+    float tolerance(const uint16_t *b, int64_t b_stride, float c, float alpha, float beta, int64_t r,
+                    int64_t j) const {
+        double magnitude = 0;
+        for (int64_t s = 0; s < slots; ++s)
+            magnitude += std::fabs(double{values[r][s]} * double{element(b, b_stride, r, j, s)});
+        const double terms = static_cast<double>(slots);
+        const auto bound =
+            static_cast<float>((8 + 2 * std::sqrt(terms)) * 0x1p-24 * magnitude + terms * 0x1p-126);
+        const float acc = sum(b, b_stride, r, j), y = finish(acc, c, alpha, beta, r);
+        return std::fabs(finish(acc + bound, c, alpha, beta, r) - y) +
+               std::fabs(finish(acc - bound, c, alpha, beta, r) - y) + 0x1p-8f * std::fabs(y);
     }
 
     NmOptions o;
@@ -82,6 +83,30 @@ public:
     filigree_nm_packed header{};
 
 private:
+    /* What slot s of row r meets in column j of the product. */
+    template <class E> float element(const E *b, int64_t b_stride, int64_t r, int64_t j, int64_t s) const {
+        const int64_t k = columns[r][s];
+        return k >= o.cols                          ? 0.0f
+               : o.layout == FILIGREE_FEATURE_MAJOR ? as_float(b[k * b_stride + j])
+                                                    : as_float(b[j * b_stride + k]);
+    }
+
+    template <class E> float sum(const E *b, int64_t b_stride, int64_t r, int64_t j) const {
+        float acc = 0;
+        const auto at = [&](int64_t s) { return element(b, b_stride, r, j, s); };
+        for (int64_t s = 0; s < slots && !o.bf16; ++s) acc = std::fma(values[r][s], at(s), acc);
+        for (int64_t s = 0; s < slots && o.bf16; s += 2)
+            acc = filigree::multiply_add(pair(values[r][s], values[r][s + 1]), pair(at(s), at(s + 1)), acc);
+        return acc;
+    }
+
+    float finish(float acc, float c, float alpha, float beta, int64_t r) const {
+        float y = alpha * acc;
+        if (beta != 0) y = std::fma(beta, c, y);
+        if (o.has_bias) y = y + bias[r];
+        return filigree::activate(o.activation, y);
+    }
+
     static uint32_t pair(float even, float odd) {
         return filigree::bf16_from_float(even) | uint32_t{filigree::bf16_from_float(odd)} << 16;
     }
@@ -207,7 +232,8 @@ using NmKernel = int32_t (*)(const filigree_nm_packed *, const E *, int64_t, E *
                              float, int64_t, int64_t, void *);
 
 /* Runs all work items in ranges of random length and order, with every operand flush against a guard page,
- * and compares each element bit for bit. `what` tells a failure from another. */
+ * and compares each element: bit for bit, or of tiles within the tolerance of all results. `what` tells a failure
+ * from another. */
 template <class E>
 void check_nm(NmKernel<E> kernel, const Nm &m, int64_t n, int64_t padding, float alpha, float beta,
               Guarded::Side side, Random &random, const char *what) {
@@ -238,11 +264,17 @@ void check_nm(NmKernel<E> kernel, const Nm &m, int64_t n, int64_t padding, float
     for (int64_t i = 0; i < shape.c_elements(); ++i) {
         const int64_t line = i / shape.c_stride, place = i % shape.c_stride;
         const bool by_feature = m.o.layout == FILIGREE_FEATURE_MAJOR;
+        const int64_t r = by_feature ? line : place, j = by_feature ? place : line;
+        const float old = as_float(before[i]);
+        const bool written = place < shape.c_width;
+        const float exact = written ? m.expect(x, shape.b_stride, old, alpha, beta, r, j) : old;
         E wanted = before[i];
-        if (place < shape.c_width)
-            set_element(wanted, m.expect(x, shape.b_stride, as_float(before[i]), alpha, beta,
-                                         by_feature ? line : place, by_feature ? place : line));
-        if (!same_bits(as_float(y[i]), as_float(wanted)))
+        if (written) set_element(wanted, exact);
+        bool agrees = same_bits(as_float(y[i]), as_float(wanted));
+        if constexpr (sizeof(E) == 2)
+            if (m.o.tiles && written && !agrees)
+                agrees = std::fabs(as_float(y[i]) - exact) <= m.tolerance(x, shape.b_stride, old, alpha, beta, r, j);
+        if (!agrees)
             fail("%a instead of %a at %lld of C; %s", as_float(y[i]), as_float(wanted),
                  static_cast<long long>(i), what);
     }

@@ -24,6 +24,7 @@ constexpr int32_t kUnread = -1;
 std::atomic<int32_t> cached_usable{kUnread};
 /* -errno of a refused request for AMX; 0: none was refused. */
 std::atomic<int32_t> amx_refusal{0};
+std::atomic<bool> amx_granted{false};
 
 #if defined(__x86_64__)
 
@@ -82,7 +83,13 @@ int32_t keep_what_the_system_saves(int32_t cpuid) { return cpuid; }
 
 constexpr int32_t kAmx = FILIGREE_AMX_BF16 | FILIGREE_AMX_INT8;
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(FILIGREE_AMX_SIMULATED)
+
+int32_t read_amx_permission() { return amx_granted.load(std::memory_order_relaxed); }
+
+int32_t ask_for_amx() { return 0; }
+
+#elif defined(__x86_64__) && defined(__linux__)
 
 /* From asm/prctl.h, which distributions older than Linux 5.16 lack. */
 constexpr int kArchGetXcompPerm = 0x1022;
@@ -114,10 +121,15 @@ int32_t usable_features() {
     int32_t usable = cached_usable.load(std::memory_order_relaxed);
     if (usable == kUnread) {
         usable = keep_what_the_system_saves(read_cpuid());
+#ifdef FILIGREE_AMX_SIMULATED
+        usable |= FILIGREE_AMX_BF16;
+#endif
         cached_usable.store(usable, std::memory_order_relaxed);
     }
     return usable;
 }
+
+bool may_use_amx() { return amx_granted.load(std::memory_order_relaxed); }
 
 } // namespace filigree
 
@@ -137,5 +149,6 @@ int32_t filigree_request_amx(void) {
     if (!(filigree::usable_features() & filigree::kAmx)) return FILIGREE_UNSUPPORTED_ISA;
     const int32_t refusal = filigree::ask_for_amx();
     filigree::amx_refusal.store(refusal, std::memory_order_relaxed);
+    filigree::amx_granted.store(refusal == 0, std::memory_order_relaxed);
     return refusal == 0 ? FILIGREE_OK : FILIGREE_SYSTEM_ERROR;
 }

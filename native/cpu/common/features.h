@@ -8,6 +8,9 @@ namespace filigree {
 /* filigree_features.usable, read from the processor once. */
 int32_t usable_features();
 
+/* Whether filigree_request_amx has succeeded in this process. */
+bool may_use_amx();
+
 inline bool supports(int32_t required) { return (usable_features() & required) == required; }
 
 } // namespace filigree

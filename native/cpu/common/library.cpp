@@ -20,9 +20,11 @@ constexpr filigree_kernel_info kKernels[] = {
 #undef FILIGREE_KERNEL
 };
 
-/* So far every kernel needs AVX-512: a compiler without it builds a library that has none. */
-constexpr int32_t kKernelCount =
-    FILIGREE_HAVE_AVX512 ? static_cast<int32_t>(sizeof kKernels / sizeof kKernels[0]) : 0;
+/* A compiler that lacks instructions builds a library without their kernels. */
+constexpr bool is_built(const filigree_kernel_info &kernel) {
+    return FILIGREE_HAVE_AVX512 && (FILIGREE_HAVE_AVX512_BF16 || (kernel.required & FILIGREE_AVX512_BF16) == 0) &&
+           (FILIGREE_HAVE_AMX || (kernel.required & FILIGREE_AMX_BF16) == 0);
+}
 
 } // namespace
 
@@ -40,12 +42,17 @@ const char *filigree_status_text(int32_t status) {
     }
 }
 
-int32_t filigree_kernel_count(void) { return kKernelCount; }
+int32_t filigree_kernel_count(void) {
+    int32_t count = 0;
+    for (const filigree_kernel_info &kernel : kKernels) count += is_built(kernel);
+    return count;
+}
 
 int32_t filigree_get_kernel_info(int32_t index, filigree_kernel_info *out) {
-    if (index < 0 || index >= kKernelCount || out == nullptr) return FILIGREE_INVALID_ARGUMENT;
-    *out = kKernels[index];
-    return FILIGREE_OK;
+    if (index < 0 || out == nullptr) return FILIGREE_INVALID_ARGUMENT;
+    for (const filigree_kernel_info &kernel : kKernels)
+        if (is_built(kernel) && index-- == 0) return *out = kernel, FILIGREE_OK;
+    return FILIGREE_INVALID_ARGUMENT;
 }
 
 #if defined(__linux__)

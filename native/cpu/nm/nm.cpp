@@ -97,3 +97,21 @@ int32_t filigree_nm_packed_bf16_avx512(const filigree_nm_packed *a, const uint16
 #endif
     return FILIGREE_OK;
 }
+
+int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c,
+                                    int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end,
+                                    void *scratch) {
+    if (!FILIGREE_HAVE_AMX ||
+        !filigree::supports(FILIGREE_AVX2_FMA | FILIGREE_AVX512 | FILIGREE_AVX512_BF16 | FILIGREE_AMX_BF16) ||
+        !filigree::may_use_amx())
+        return FILIGREE_UNSUPPORTED_ISA;
+    const filigree::Nm16Call call{a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch};
+    const int32_t status = filigree::check(call, FILIGREE_DTYPE_BF16);
+    if (status != FILIGREE_OK) return status;
+    if (a->vector < filigree::kGroup && a->n < a->m) return FILIGREE_INVALID_ARGUMENT;
+    if (begin == end) return FILIGREE_OK;
+#if FILIGREE_HAVE_AMX
+    filigree::nm_packed_bf16_amx(call);
+#endif
+    return FILIGREE_OK;
+}

@@ -25,6 +25,7 @@ using Nm16Call = NmCallOf<uint16_t>;
 
 void nm_packed_f32_avx512(const NmCall &call);
 void nm_packed_bf16_avx512(const Nm16Call &call);
+void nm_packed_bf16_amx(const Nm16Call &call);
 
 } // namespace filigree
 

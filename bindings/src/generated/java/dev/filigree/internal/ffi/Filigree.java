@@ -1049,6 +1049,76 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_nm_packed_bf16_amx {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_FLOAT,
+            Filigree.C_FLOAT,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_nm_packed_bf16_amx");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_nm_packed_bf16_amx$descriptor() {
+        return filigree_nm_packed_bf16_amx.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_nm_packed_bf16_amx$handle() {
+        return filigree_nm_packed_bf16_amx.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_nm_packed_bf16_amx$address() {
+        return filigree_nm_packed_bf16_amx.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_nm_packed_bf16_amx(const filigree_nm_packed *a, const uint16_t *b, int64_t b_stride, uint16_t *c, int64_t c_stride, int64_t n, float alpha, float beta, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_nm_packed_bf16_amx(MemorySegment a, MemorySegment b, long b_stride, MemorySegment c, long c_stride, long n, float alpha, float beta, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_nm_packed_bf16_amx.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_nm_packed_bf16_amx", a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(a, b, b_stride, c, c_stride, n, alpha, beta, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_ATTENTION_LANES = (int)16L;
     /**
      * {@snippet lang=c :
