@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import dev.filigree.Backend;
+import dev.filigree.Refusal;
 import dev.filigree.spi.Backends;
 import dev.filigree.spi.KernelInfo;
 import java.io.PrintWriter;
@@ -89,6 +90,14 @@ final class InfoCommand implements Callable<Integer> {
                 entry.addProperty("reason", refusal.reason());
                 entry.addProperty("cure", refusal.cure());
             });
+            JsonArray shortfalls = new JsonArray();
+            for (Refusal shortfall : MachineReportSection.shortfalls(backend)) {
+                JsonObject missing = new JsonObject();
+                missing.addProperty("reason", shortfall.reason());
+                missing.addProperty("cure", shortfall.cure());
+                shortfalls.add(missing);
+            }
+            entry.add("shortfalls", shortfalls);
             backends.add(entry);
         }
         return backends;

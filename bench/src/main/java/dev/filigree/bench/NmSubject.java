@@ -6,8 +6,8 @@ import dev.filigree.Workers;
 import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmOptions;
 import dev.filigree.nm.NmPlan;
-import dev.filigree.spi.Backends;
 import dev.filigree.suite.nm.NmCase;
+import dev.filigree.suite.nm.NmRun;
 
 /** An implementation of N:M sparse GEMM under test; a test of the verification puts a wrong one in. */
 interface NmSubject extends Subject<NmCase> {
@@ -31,7 +31,12 @@ interface NmSubject extends Subject<NmCase> {
 
         @Override
         public boolean takes(NmCase test) {
-            return Backends.provider(backend).orElseThrow().nm(test.dtype()).isPresent();
+            return NmRun.has(backend, test.dtype());
+        }
+
+        @Override
+        public boolean sharesBits(NmCase test) {
+            return NmRun.sharesBits(test, backend);
         }
 
         @Override

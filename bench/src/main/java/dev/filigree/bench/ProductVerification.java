@@ -81,7 +81,7 @@ abstract class ProductVerification<C> implements Verification {
                 failure = failure
                     .or(() -> run(subject, test, workers, input, output))
                     .or(() -> reference.apply(output).map(text -> at(subject, workers) + text))
-                    .or(() -> subject.sharesBits()
+                    .or(() -> subject.sharesBits(test)
                         ? Bits.difference("scalar on 1 thread", scalar, subject.name(), output)
                             .map(text -> at(subject, workers) + text + " [" + test + "]")
                         : Optional.empty());

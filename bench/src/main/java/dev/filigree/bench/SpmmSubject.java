@@ -36,7 +36,7 @@ interface SpmmSubject extends Subject<SpmmCase> {
 
         /** Devices split long rows in their own way. */
         @Override
-        public boolean sharesBits() {
+        public boolean sharesBits(SpmmCase test) {
             return backend != Backend.CUDA;
         }
 

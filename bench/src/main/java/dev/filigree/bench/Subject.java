@@ -21,8 +21,8 @@ interface Subject<C> {
     /** Runs a case on a team and returns the id of the kernel that did it, or several with " + " between. */
     String run(C test, Workers team, DenseMatrix input, DenseMatrix output);
 
-    /** Whether its results have the bits of the scalar backend; otherwise they are within the bound. */
-    default boolean sharesBits() {
+    /** Whether its result of a case has the bits of the scalar backend; otherwise it is within the bound. */
+    default boolean sharesBits(C test) {
         return true;
     }
 }

@@ -6,7 +6,9 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.filigree.Backend;
+import dev.filigree.Refusal;
 import dev.filigree.spi.Backends;
+import dev.filigree.spi.KernelProvider;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -29,6 +31,12 @@ class InfoCommandTest {
                 assertThat(backend.getAsJsonObject().get("cure").getAsString()).isNotBlank();
             }
         }
+        // What one that is there cannot do: on most machines, AMX.
+        JsonElement avx512 = backends.get(Backend.AVX512.ordinal());
+        List<KernelProvider> providers = Backends.provider(Backend.AVX512).stream().toList();
+        assertThat(avx512.getAsJsonObject().get("shortfalls").getAsJsonArray().asList())
+            .extracting(missing -> missing.getAsJsonObject().get("reason").getAsString())
+            .isEqualTo(providers.stream().flatMap(provider -> provider.shortfalls().stream()).map(Refusal::reason).toList());
         assertThat(info.get("kernels").getAsJsonArray()).hasSize(Backends.kernels().size());
     }
 

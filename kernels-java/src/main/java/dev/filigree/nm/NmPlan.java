@@ -38,7 +38,9 @@ import java.util.Objects;
  *
  * <p>In bf16, sums are f32: of each two stored entries the later is added first, as the instruction {@code vdpbf16ps}
  * does, and denormals may count as zeros. Backends agree bit for bit as long as no element and no sum is denormal.
- * With N = M it is a dense bf16 product.
+ * With N = M it is a dense bf16 product. The kernel {@code nm_packed_bf16_amx}, which {@link #explain()} names where
+ * the processor has AMX and 16 rows or more share their positions or N = M, adds in another order: its bits differ
+ * from those of other kernels, within the same bound, and depend on N, but not on the team.
  *
  * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says.
  * Warm runs allocate nothing. {@link #close()} gives the packed matrix back.
@@ -73,13 +75,13 @@ public final class NmPlan implements AutoCloseable {
         Objects.requireNonNull(a, "a");
         Objects.requireNonNull(options, "options");
         return create(a, options, Backends.select(options.backend(), OPERATION + " in " + options.dtype().id(),
-            provider -> provider.nm(options.dtype())));
+            provider -> provider.nm(options.dtype(), a.pattern())));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static NmPlan create(NmMatrix a, NmOptions options, KernelProvider provider) {
         return create(a, options, new Backends.Selection<>(provider,
-            provider.nm(options.dtype()).orElseThrow(), List.of()));
+            provider.nm(options.dtype(), a.pattern()).orElseThrow(), List.of()));
     }
 
     private static NmPlan create(NmMatrix a, NmOptions options, Backends.Selection<NmKernel> selection) {

@@ -3,6 +3,7 @@ package dev.filigree.spi;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.format.NmPattern;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SegmentAllocator;
 import java.util.List;
@@ -23,6 +24,11 @@ public interface KernelProvider {
 
     /** All kernels that this machine can run, for {@code info} and for tests that must reach every one. */
     List<KernelInfo> kernels();
+
+    /** Why some of the kernels cannot run here, though others can. */
+    default List<Refusal> shortfalls() {
+        return List.of();
+    }
 
     /** SpMM in f32 on host operands, where the backend has it. */
     default Optional<SpmmKernel> spmmF32() {
@@ -47,8 +53,9 @@ public interface KernelProvider {
      * N:M sparse GEMM on host operands, where the backend has it.
      *
      * @param dtype of all operands
+     * @param pattern of the matrix: some kernels serve only some
      */
-    default Optional<NmKernel> nm(DType dtype) {
+    default Optional<NmKernel> nm(DType dtype, NmPattern pattern) {
         return Optional.empty();
     }
 

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.filigree.Backend;
 import dev.filigree.DType;
-import dev.filigree.spi.Backends;
+import dev.filigree.suite.nm.NmRun;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.openjdk.jmh.annotations.Param;
@@ -35,7 +35,7 @@ class NmBenchmarkTest {
         benchmark.dtype = dtype;
         benchmark.backend = backend;
         DType type = DType.valueOf(dtype.toUpperCase(Locale.ROOT));
-        if (Backends.provider(Backend.of(backend)).flatMap(provider -> provider.nm(type)).isPresent()) {
+        if (Backend.of(backend).isAvailable() && NmRun.has(Backend.of(backend), type)) {
             benchmark.pack();
             assertThat(benchmark.multiply().rows()).isEqualTo(40);
             benchmark.close();

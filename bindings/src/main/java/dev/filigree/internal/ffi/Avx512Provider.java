@@ -3,12 +3,14 @@ package dev.filigree.internal.ffi;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.format.NmPattern;
 import dev.filigree.internal.MaxIsa;
 import dev.filigree.spi.AttentionKernel;
 import dev.filigree.spi.GemmKernel;
 import dev.filigree.spi.KernelInfo;
 import dev.filigree.spi.KernelProvider;
 import dev.filigree.spi.MlpKernel;
+import dev.filigree.spi.NmFormat;
 import dev.filigree.spi.NmKernel;
 import dev.filigree.spi.PagedKernel;
 import dev.filigree.spi.SpmmKernel;
@@ -26,8 +28,9 @@ public final class Avx512Provider implements KernelProvider {
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
     private final Optional<SpmmKernel> spmm = bind(NativeSpmm.ID, NativeSpmm::new);
     private final Optional<GemmKernel> gemm = bind(NativeGemm.ID, NativeGemm::new);
-    private final Optional<NmKernel> nmF32 = bind(NativeNm.ID, NativeNm::new);
-    private final Optional<NmKernel> nmBf16 = bind(NativeNmBf16.ID, NativeNmBf16::new);
+    private final Optional<NmKernel> nmF32 = bind(NativeNm.F32_ID, NativeNm::f32);
+    private final Optional<NmKernel> nmBf16 = bind(NativeNm.BF16_ID, NativeNm::bf16);
+    private final Optional<NmKernel> nmBf16Tiles = bind(NativeNm.BF16_TILES_ID, NativeNm::bf16Tiles);
     private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
     private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
     private final Optional<AttentionKernel> attentionF32 = bindAttention(DType.F32);
@@ -81,7 +84,14 @@ public final class Avx512Provider implements KernelProvider {
 
     @Override
     public List<KernelInfo> kernels() {
-        return kernels;
+        boolean tiles = kernels.isEmpty() || !ProcessorFeatures.read().refusesTiles();
+        return tiles ? kernels
+            : kernels.stream().filter(kernel -> !kernel.isa().equals(MaxIsa.AMX.id())).toList();
+    }
+
+    @Override
+    public List<Refusal> shortfalls() {
+        return ProcessorFeatures.read().shortfalls(MaxIsa.current());
     }
 
     @Override
@@ -95,11 +105,21 @@ public final class Avx512Provider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nm(DType dtype) {
+    public Optional<NmKernel> nm(DType dtype, NmPattern pattern) {
         return switch (dtype) {
             case F32 -> nmF32;
-            case BF16 -> nmBf16;
+            case BF16 -> nmBf16Tiles.filter(tiles -> sharesPositions(pattern) && Tiles.GRANTED).or(() -> nmBf16);
         };
+    }
+
+    /** Whether the rows of a group all meet the same elements of a token. */
+    private static boolean sharesPositions(NmPattern pattern) {
+        return pattern.vector() >= NmFormat.LANES || pattern.n() == pattern.m();
+    }
+
+    /** Asks for AMX tiles when the first plan could use them. */
+    private static final class Tiles {
+        static final boolean GRANTED = Filigree.filigree_request_amx() == Filigree.FILIGREE_OK();
     }
 
     @Override

@@ -60,7 +60,7 @@ class Avx512ProviderTest {
         List<String> rows = Pattern.compile("(?m)^FILIGREE_KERNEL\\(filigree_(\\w+)")
             .matcher(Files.readString(sources)).results().map(row -> row.group(1)).toList();
         List<KernelInfo> kernels =
-            KernelTable.read(new ProcessorFeatures(EVERYTHING, EVERYTHING), MaxIsa.AMX);
+            KernelTable.read(new ProcessorFeatures(EVERYTHING, EVERYTHING, 0), MaxIsa.AMX);
         assertThat(kernels).extracting(KernelInfo::id).isEqualTo(rows);
         KernelInfo spmm =
             kernels.stream().filter(k -> k.id().equals(NativeSpmm.ID)).findFirst().orElseThrow();
@@ -68,8 +68,8 @@ class Avx512ProviderTest {
         assertThat(spmm.dtype()).isEqualTo(DType.F32);
         assertThat(spmm.isa()).isEqualTo("avx512");
         assertThat(spmm.tile()).matches("\\d+x\\d+");
-        assertThat(KernelTable.read(new ProcessorFeatures(0, 0), MaxIsa.AMX)).isEmpty();
-        assertThat(KernelTable.read(new ProcessorFeatures(EVERYTHING, EVERYTHING), MaxIsa.AVX2)).isEmpty();
+        assertThat(KernelTable.read(new ProcessorFeatures(0, 0, 0), MaxIsa.AMX)).isEmpty();
+        assertThat(KernelTable.read(new ProcessorFeatures(EVERYTHING, EVERYTHING, 0), MaxIsa.AVX2)).isEmpty();
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.filigree.internal.ffi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.filigree.Refusal;
 import dev.filigree.internal.MaxIsa;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,7 +17,7 @@ class ProcessorFeaturesTest {
     private static final int AMX = AVX512 | Filigree.FILIGREE_AMX_BF16();
 
     private static String reason(int cpuid, int usable, MaxIsa cap) {
-        return new ProcessorFeatures(cpuid, usable).refusal(cap).map(r -> r.reason()).orElse("");
+        return new ProcessorFeatures(cpuid, usable, 0).refusal(cap).map(r -> r.reason()).orElse("");
     }
 
     @Test
@@ -33,11 +34,31 @@ class ProcessorFeaturesTest {
 
     @Test
     void kernelsAreAllowedByWhatTheyRequire() {
-        ProcessorFeatures all = new ProcessorFeatures(AMX, AMX);
+        ProcessorFeatures all = new ProcessorFeatures(AMX, AMX, 0);
         assertThat(all.allows(AVX512, MaxIsa.AVX512)).isTrue();
         assertThat(all.allows(AMX, MaxIsa.AVX512)).isFalse();
         assertThat(all.allows(AMX, MaxIsa.AMX)).isTrue();
-        assertThat(new ProcessorFeatures(AMX, AVX512).allows(AMX, MaxIsa.AMX)).isFalse();
+        assertThat(new ProcessorFeatures(AMX, AVX512, 0).allows(AMX, MaxIsa.AMX)).isFalse();
+    }
+
+    private static List<String> shortfalls(int cpuid, int usable, int permission, MaxIsa cap) {
+        return new ProcessorFeatures(cpuid, usable, permission).shortfalls(cap).stream().map(Refusal::reason).toList();
+    }
+
+    @Test
+    void whatIsMissingBesideTheBackendIsTold() {
+        int bf16 = AVX512 | Filigree.FILIGREE_AVX512_BF16();
+        int all = bf16 | Filigree.FILIGREE_AMX_BF16();
+        assertThat(shortfalls(AVX512, AVX512, 0, MaxIsa.AMX)).hasSize(2)
+            .anyMatch(text -> text.startsWith("the processor has no AVX512_BF16"))
+            .anyMatch(text -> text.startsWith("the processor has no AMX"));
+        assertThat(shortfalls(all, bf16, 0, MaxIsa.AMX)).singleElement().asString().contains("turned it off");
+        assertThat(shortfalls(all, all, 0, MaxIsa.AVX512)).singleElement().asString()
+            .startsWith("-Dfiligree.maxIsa=avx512 rules AMX out");
+        assertThat(shortfalls(all, all, -1, MaxIsa.AMX)).singleElement().asString()
+            .startsWith("the operating system refused AMX tiles (error 1)");
+        assertThat(shortfalls(all, all, 0, MaxIsa.AMX)).isEmpty();
+        assertThat(shortfalls(all, all, 1, MaxIsa.AMX)).isEmpty();
     }
 
     @Test

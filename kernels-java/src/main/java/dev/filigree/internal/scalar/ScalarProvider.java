@@ -3,6 +3,7 @@ package dev.filigree.internal.scalar;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.format.NmPattern;
 import dev.filigree.internal.AttentionWalk;
 import dev.filigree.internal.PagedWalk;
 import dev.filigree.spi.AttentionKernel;
@@ -70,7 +71,7 @@ public final class ScalarProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nm(DType dtype) {
+    public Optional<NmKernel> nm(DType dtype, NmPattern pattern) {
         return Optional.of(nm.get(dtype));
     }
 

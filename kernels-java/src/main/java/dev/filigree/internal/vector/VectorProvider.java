@@ -3,6 +3,7 @@ package dev.filigree.internal.vector;
 import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.Refusal;
+import dev.filigree.format.NmPattern;
 import dev.filigree.internal.AttentionWalk;
 import dev.filigree.internal.PagedWalk;
 import dev.filigree.spi.AttentionKernel;
@@ -74,7 +75,7 @@ public final class VectorProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<NmKernel> nm(DType dtype) {
+    public Optional<NmKernel> nm(DType dtype, NmPattern pattern) {
         return Optional.of(nm.get(dtype));
     }
 

@@ -6,6 +6,7 @@ import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Refusal;
+import dev.filigree.format.NmPattern;
 import dev.filigree.internal.scalar.ScalarProvider;
 import dev.filigree.nm.NmPlan;
 import dev.filigree.nm.NmPlanAccess;
@@ -52,7 +53,7 @@ class NmMutationTest {
     }
 
     private static void isCaughtWithinAHundredCases(Mistake mistake, DType dtype) {
-        KernelProvider provider = new Mutant(mistake, new ScalarProvider().nm(dtype).orElseThrow());
+        KernelProvider provider = new Mutant(mistake, new ScalarProvider().nm(dtype, NmPattern.of(2, 4)).orElseThrow());
         for (long seed = 0; seed < 100; seed++) {
             NmCase test = NmCase.random(seed).in(dtype);
             Arena arena = Arena.ofAuto();
@@ -84,7 +85,7 @@ class NmMutationTest {
         }
 
         @Override
-        public Optional<NmKernel> nm(DType dtype) {
+        public Optional<NmKernel> nm(DType dtype, NmPattern pattern) {
             return Optional.of(this);
         }
 

@@ -4,6 +4,7 @@ import dev.filigree.Backend;
 import dev.filigree.DType;
 import dev.filigree.DenseMatrix;
 import dev.filigree.Workers;
+import dev.filigree.format.NmPattern;
 import dev.filigree.nm.Nm;
 import dev.filigree.nm.NmPlan;
 import dev.filigree.spi.Backends;
@@ -18,8 +19,17 @@ public final class NmRun {
 
     /** The host backends that have a kernel for a type. */
     public static List<Backend> backends(DType dtype) {
-        return HostBackends.available().stream().filter(
-            backend -> Backends.provider(backend).orElseThrow().nm(dtype).isPresent()).toList();
+        return HostBackends.available().stream().filter(backend -> has(backend, dtype)).toList();
+    }
+
+    /** Whether a backend has a kernel for a type; then it has one for every pattern. */
+    public static boolean has(Backend backend, DType dtype) {
+        return Backends.provider(backend).orElseThrow().nm(dtype, NmPattern.of(2, 4)).isPresent();
+    }
+
+    /** Whether a backend's result of a case has the scalar kernel's bits. */
+    public static boolean sharesBits(NmCase test, Backend backend) {
+        return Backends.provider(backend).orElseThrow().nm(test.dtype(), test.a().pattern()).orElseThrow().sharesBits();
     }
 
     /** Plans and runs a case on one backend with one team; returns the output, which lives in the arena. */
