@@ -3,9 +3,12 @@ package dev.filigree.internal.ffi;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * Native memory on huge pages, which arenas own.
+ * Native memory on huge pages, which arenas own; matrices smaller than a page share some. Reading many small matrices
+ * in turn from small pages took a tenth longer, for want of address translations.
  *
  * <p>An arena that the garbage collector closes holds on to its memory until the collector runs, and large matrices are
  * small objects to it. So it is asked to run when as much is mapped as the heap may hold, and again when that has
@@ -13,11 +16,17 @@ import java.lang.foreign.SegmentAllocator;
  */
 final class HugePages {
 
-    /** Less cannot be backed by a huge page. */
+    /** Less than this shares pages with others. */
     private static final long PAGE_BYTES = 2L << 20;
+    /** That are shared, mapped at once; room for at least four others, so that what is left over is little. */
+    private static final long SHARED_BYTES = 4 * PAGE_BYTES;
+
+    /** Of shared pages, what one arena owns. */
+    private record Part(SharedPages pages, long offset, long bytes) {}
 
     private final long least;
     private final Runnable collector;
+    private final List<SharedPages> shared = new ArrayList<>();
     private long mapped;
     private long limit;
 
@@ -32,33 +41,97 @@ final class HugePages {
         limit = least;
     }
 
-    /** Allocates from an arena: what is less than a page, or more than there is, from the arena itself. */
+    /** Allocates from an arena: what is more than there is, from the arena itself. */
     SegmentAllocator of(Arena arena) {
         return (bytes, alignment) -> {
-            if (bytes < PAGE_BYTES) {
-                return arena.allocate(bytes, alignment);
+            MemorySegment memory = null;
+            if (bytes >= PAGE_BYTES) {
+                memory = ownPages(bytes, arena);
+            } else if (bytes > 0 && alignment <= SharedPages.GRAIN) {
+                memory = partOfPages(bytes, arena);
             }
-            if (overLimitWith(bytes)) {
-                collector.run();
-            }
-            MemorySegment pages = Filigree.filigree_allocate_pages(bytes);
-            if (pages.address() == 0) {
-                forget(bytes);
-                // Its refusal says what is missing.
-                return arena.allocate(bytes, alignment);
-            }
-            return pages.reinterpret(bytes, arena, this::free);
+            // The arena's refusal says what is missing.
+            return memory != null ? memory : arena.allocate(bytes, alignment);
         };
     }
 
-    /** What arenas own now. */
-    synchronized long mappedBytes() {
-        return mapped;
+    /** Null where there are none. */
+    private MemorySegment ownPages(long bytes, Arena arena) {
+        MemorySegment pages = map(bytes);
+        return pages == null ? null : owned(pages, arena, () -> unmap(pages));
     }
 
-    private void free(MemorySegment pages) {
+    /** Null where there are no pages. */
+    private MemorySegment partOfPages(long bytes, Arena arena) {
+        Part part = takePart(bytes);
+        if (part == null) {
+            MemorySegment pages = map(SHARED_BYTES);
+            if (pages == null) {
+                return null;
+            }
+            part = takePartOf(pages, bytes);
+        }
+        Part taken = part;
+        MemorySegment memory = taken.pages.pages().asSlice(taken.offset, bytes).fill((byte) 0);
+        return owned(memory, arena, () -> give(taken));
+    }
+
+    /** Of an arena that cannot own any more, too, the memory goes back. */
+    private static MemorySegment owned(MemorySegment memory, Arena arena, Runnable free) {
+        try {
+            return memory.reinterpret(arena, segment -> free.run());
+        } catch (RuntimeException e) {
+            free.run();
+            throw e;
+        }
+    }
+
+    private synchronized Part takePart(long bytes) {
+        for (SharedPages pages : shared) {
+            long offset = pages.take(bytes);
+            if (offset >= 0) {
+                return new Part(pages, offset, bytes);
+            }
+        }
+        return null;
+    }
+
+    private synchronized Part takePartOf(MemorySegment newPages, long bytes) {
+        SharedPages pages = new SharedPages(newPages);
+        shared.add(pages);
+        return new Part(pages, pages.take(bytes), bytes);
+    }
+
+    private synchronized void give(Part part) {
+        part.pages.give(part.offset, part.bytes);
+        // One that is empty stays: whoever plans and closes in turn would have it mapped anew each time.
+        if (part.pages.isEmpty() && shared.stream().filter(SharedPages::isEmpty).count() > 1) {
+            shared.remove(part.pages);
+            unmap(part.pages.pages());
+        }
+    }
+
+    /** Null where there are no pages. */
+    private MemorySegment map(long bytes) {
+        if (overLimitWith(bytes)) {
+            collector.run();
+        }
+        MemorySegment pages = Filigree.filigree_allocate_pages(bytes);
+        if (pages.address() == 0) {
+            forget(bytes);
+            return null;
+        }
+        return pages.reinterpret(bytes);
+    }
+
+    private void unmap(MemorySegment pages) {
         Filigree.filigree_free_pages(pages, pages.byteSize());
         forget(pages.byteSize());
+    }
+
+    /** What is mapped now. */
+    synchronized long mappedBytes() {
+        return mapped;
     }
 
     private synchronized void forget(long bytes) {
