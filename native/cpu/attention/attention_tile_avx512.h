@@ -259,10 +259,15 @@ inline void store_multiplied(const float *row, float factor, int64_t dim, float 
                               _mm512_mul_ps(_mm512_load_ps(row + d), _mm512_set1_ps(factor)));
 }
 
-/* What the sums were added under is lower than the new maximum. */
+/* What the sums were added under is lower than the new maximum: in few rows, which nobody could guess one by one. */
 inline void rescale(const TileRows &t, int64_t width) {
-    for (int64_t r = 0; r < t.rows; ++r)
-        if (t.alpha[r] != 1.0f) multiply_row(t.acc + r * width, width, t.alpha[r]);
+    for (int64_t first = 0; first < t.rows; first += kLanes) {
+        const __mmask16 rises = _mm512_cmp_ps_mask(_mm512_load_ps(t.alpha + first), _mm512_set1_ps(1.0f), _CMP_NEQ_UQ);
+        for (uint32_t rows = rises & first_lanes(smaller(kLanes, t.rows - first)); rows != 0; rows &= rows - 1) {
+            const int64_t r = first + __builtin_ctz(rows);
+            multiply_row(t.acc + r * width, width, t.alpha[r]);
+        }
+    }
 }
 
 inline float halving_sum(const float *sums) {
