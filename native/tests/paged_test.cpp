@@ -14,7 +14,10 @@ PagedCase random_case(uint64_t seed) {
     Random random(seed * 77 + 5);
     PagedCase c{};
     c.sequences = random.between(1, 3), c.group = random.between(1, 6), c.kv_heads = random.between(1, 2);
-    c.dim = random.chance(0.1) ? 8 * random.between(17, 32) : 8 * random.between(1, 17);
+    /* The unrolled ones are 64 and 128. */
+    c.dim = random.chance(0.3)   ? 64 * random.between(1, 2)
+            : random.chance(0.1) ? 8 * random.between(17, 32)
+                                 : 8 * random.between(1, 17);
     c.padding = random.chance(0.5) ? 0 : random.between(1, 9);
     c.page_rows = random.between(1, 40);
     c.block_keys = random.chance(0.3) ? 1 : random.between(2, 70);

@@ -7,9 +7,13 @@
  * kernel of this operation.
  *
  * The query heads that share a key head are the rows of a tile. Per step of up to 128 keys: scores, row of keys by row
- * of keys; weights = exp(scores - maximum); sums += weights * values. Keys and values are read once, in the order in
- * which they lie, while the rows to come are fetched: all that is computed hides behind the reading. In both products
- * lanes are head dimensions; a key's sixteen sums are added when those of sixteen keys are there.
+ * of keys; weights = exp(scores - maximum); sums += weights * values. In both products lanes are head dimensions; a
+ * key's sixteen sums are added when those of sixteen keys are there.
+ *
+ * All of it has to hide behind the reading of keys and values, each once. Memory is fast for those who always have
+ * enough lines under way. So the values of a step and the keys of the next one are read side by side, sixteen rows of
+ * each by turns: two streams. And each line that is worked on asks for a line to come: lines asked for in bursts, row
+ * by row, take a fifth longer. Rows of the usual head dimensions, 64 and 128, are unrolled.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -38,18 +42,33 @@ FILIGREE_INLINE __m512 widened(const uint16_t *from, __mmask16 lanes) {
 
 /* ---- the rows of a step ---- */
 
+/* The most rows that are asked for ahead of their use. */
+constexpr int64_t kAhead = 16;
+
 template <class T> struct Step {
-    int64_t count; /* of keys */
-    const T *keys[kStep];
-    const T *values[kStep];
+    int64_t count = 0; /* of keys */
+    const T *keys[kStep + kAhead]; /* those of the next step behind them, to ask for */
+    const T *values[kStep + kAhead];
     int32_t tokens[kStep];
+
+    /* What comes after this step; where nothing does, what was at hand costs least. */
+    void append(const Step &next) {
+        const Step &from = next.count > 0 ? next : *this;
+        for (int64_t i = 0; i < kAhead; ++i) {
+            const int64_t row = smaller(i, from.count - 1);
+            keys[count + i] = from.keys[row], values[count + i] = from.values[row];
+        }
+    }
 };
 
-template <class T> struct Split {
+/* Selected keys of a pair: those of consecutive splits. */
+template <class T> struct Selection {
     const PagedCall<T> *call;
     const filigree_paged_shape *shape;
-    int64_t sequence, kv_head, next, end; /* of the pair's selected keys */
+    int64_t sequence, kv_head, next, end;
 };
+
+constexpr __mmask16 kAllLanes = 0xffff;
 
 constexpr int64_t kPageBytes = 4096;
 
@@ -60,24 +79,24 @@ template <class T> FILIGREE_INLINE void touch(const T *from, int64_t elements) {
         _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
-/* Finds the rows of the next keys of a split. */
-template <class T> void find(Split<T> &split, Step<T> &step) {
-    const filigree_paged_shape &s = *split.shape;
-    const int64_t pair = split.sequence * s.kv_heads + split.kv_head;
-    const int64_t list = s.list_heads == 1 ? split.sequence : pair;
+/* Finds the rows of the next keys. */
+template <class T> void find(Selection<T> &selection, Step<T> &step) {
+    const filigree_paged_shape &s = *selection.shape;
+    const int64_t pair = selection.sequence * s.kv_heads + selection.kv_head;
+    const int64_t list = s.list_heads == 1 ? selection.sequence : pair;
     const int32_t *blocks =
         s.list_heads == 0 ? nullptr : table<int32_t>(&s, s.lists) + table<int64_t>(&s, s.list_starts)[list];
-    const int32_t *pages = table<int32_t>(&s, s.page_table) + split.sequence * s.page_table_stride;
-    const T *keys = split.call->keys, *values = split.call->values;
-    step.count = smaller(kStep, split.end - split.next);
+    const int32_t *pages = table<int32_t>(&s, s.page_table) + selection.sequence * s.page_table_stride;
+    const T *keys = selection.call->keys, *values = selection.call->values;
+    step.count = smaller(kStep, selection.end - selection.next);
     for (int64_t i = 0; i < step.count;) {
-        const int64_t key = split.next + i, in_block = key % s.block_keys;
+        const int64_t key = selection.next + i, in_block = key % s.block_keys;
         int64_t token = blocks == nullptr ? key : blocks[key / s.block_keys] * s.block_keys + in_block;
         /* Consecutive tokens up to the end of the block and of the page. */
         const int64_t in_page = token % s.page_rows;
         int64_t run = smaller(step.count - i, s.page_rows - in_page);
         if (blocks != nullptr) run = smaller(run, s.block_keys - in_block);
-        int64_t row = pages[token / s.page_rows] * s.cache.batch + split.kv_head * s.cache.head +
+        int64_t row = pages[token / s.page_rows] * s.cache.batch + selection.kv_head * s.cache.head +
                       in_page * s.cache.row;
         touch(keys + row, run * s.cache.row), touch(values + row, run * s.cache.row);
         for (const int64_t stop = i + run; i < stop; ++i, ++token, row += s.cache.row) {
@@ -85,40 +104,33 @@ template <class T> void find(Split<T> &split, Step<T> &step) {
             step.tokens[i] = static_cast<int32_t>(token);
         }
     }
-    split.next += step.count;
+    selection.next += step.count;
 }
 
+constexpr int64_t kSplitSteps = FILIGREE_PAGED_SPLIT_KEYS / kStep;
+static_assert(FILIGREE_PAGED_SPLIT_KEYS % kStep == 0, "no step has keys of two splits");
+
 /*
- * Asks for the rows to come in the order of their use, the keys of a step, its values, the next step: so far ahead that
- * memory answers in time, and so near that they are still in L1 then.
+ * Rows to work on. With each line of one, the same line of the row `ahead` rows later is asked for: so far ahead that
+ * memory answers in time, and so near that it is still in L1 then.
  */
-template <class T> class Fetch {
-public:
-    Fetch(const Step<T> &step, const Step<T> &next, int64_t dim)
-        : lines_((dim * static_cast<int64_t>(sizeof(T)) + kLine - 1) / kLine) {
-        int64_t row = -((kLead + lines_ * kLine - 1) / (lines_ * kLine));
-        const auto append = [&](const T *const *rows, int64_t count) __attribute__((always_inline)) {
-            for (int64_t i = 0; i < count && row < 2 * kStep; ++i, ++row)
-                if (row >= 0) rows_[row] = rows[i];
-        };
-        append(step.keys, step.count), append(step.values, step.count);
-        append(next.keys, next.count), append(next.values, next.count);
-        /* Nothing follows: what is at hand costs least. */
-        for (row = row < 0 ? 0 : row; row < 2 * kStep; ++row) rows_[row] = step.values[step.count - 1];
-    }
+template <class T> struct Rows {
+    const T *const *at;
+    int64_t count, ahead;
 
-    /* A row for each that is worked on. */
-    FILIGREE_INLINE void row() {
-        const char *line = reinterpret_cast<const char *>(rows_[next_++]);
-        for (int64_t i = 0; i < lines_; ++i, line += kLine) _mm_prefetch(line, _MM_HINT_T0);
-    }
-
-private:
-    static constexpr int64_t kLine = 64, kLead = 4096;
-
-    const T *rows_[2 * kStep];
-    int64_t lines_, next_ = 0;
+    FILIGREE_INLINE const T *operator[](int64_t i) const { return at[i]; }
+    FILIGREE_INLINE void fetch(int64_t i, int64_t d) const { _mm_prefetch(at[i + ahead] + d, _MM_HINT_T0); }
 };
+
+/* Elements of a line. */
+template <class T> constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
+
+constexpr int64_t kLeadBytes = 8192;
+
+template <class T> int64_t rows_ahead(int64_t dim) {
+    const int64_t rows = kLeadBytes / (dim * static_cast<int64_t>(sizeof(T)));
+    return rows < kAhead ? rows : kAhead;
+}
 
 /* ---- scores ---- */
 
@@ -142,10 +154,11 @@ __m512 halving_sums(const float *rows) {
     return _mm512_add_ps(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
 }
 
-/* Sixteen sums for each of R queries and two keys. */
-template <int R, class T>
-FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const T *first, const T *second,
-                              float *sums) {
+/* Sixteen sums for each of R queries and two keys of V vectors, or of any dimension where V is 0. */
+template <int R, int V, bool Fetches, class T>
+FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const Rows<T> &rows, int64_t j,
+                              int64_t k, float *sums) {
+    const T *const first = rows[j], *const second = rows[k];
     Row<R> a, b;
     const auto products = [&](int64_t d, __m512 x, __m512 y) __attribute__((always_inline)) {
         const __m512 q0 = _mm512_load_ps(q + d);
@@ -163,11 +176,23 @@ FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const 
             a.v3 = _mm512_fmadd_ps(q3, x, a.v3), b.v3 = _mm512_fmadd_ps(q3, y, b.v3);
         }
     };
-    int64_t d = 0;
-    for (; d + kLanes <= dim; d += kLanes) products(d, widened(first + d), widened(second + d));
-    if (d < dim) {
-        const __mmask16 lanes = first_lanes(dim - d);
-        products(d, widened(first + d, lanes), widened(second + d, lanes));
+    const auto line = [&](int64_t d) __attribute__((always_inline)) {
+        if (Fetches) rows.fetch(j, d), rows.fetch(k, d);
+        products(d, widened(first + d), widened(second + d));
+        if constexpr (kLine<T> > kLanes)
+            products(d + kLanes, widened(first + d + kLanes), widened(second + d + kLanes));
+    };
+    if constexpr (V > 0) {
+#pragma GCC unroll 16
+        for (int64_t d = 0; d < V * kLanes; d += kLine<T>) line(d);
+    } else {
+        int64_t d = 0;
+        for (; d + kLine<T> <= dim; d += kLine<T>) line(d);
+        if (Fetches && d < dim) rows.fetch(j, d), rows.fetch(k, d);
+        for (; d < dim; d += kLanes) {
+            const __mmask16 lanes = first_lanes(smaller(kLanes, dim - d));
+            products(d, widened(first + d, lanes), widened(second + d, lanes));
+        }
     }
     constexpr int64_t query = kLanes * kLanes;
     _mm512_store_ps(sums, a.v0), _mm512_store_ps(sums + kLanes, b.v0);
@@ -177,56 +202,63 @@ FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const 
 }
 
 /* Scores of R queries and up to 16 keys. */
-template <int R, class T>
-void score_keys(const float *q, int64_t width, int64_t dim, const T *const *rows, int64_t count, float *scores,
-                Fetch<T> *ahead) {
+template <int R, int V, bool Fetches, class T>
+void score_keys(const float *q, int64_t width, int64_t dim, const Rows<T> &rows, float *scores) {
     alignas(64) float sums[R * kLanes * kLanes];
-    for (int64_t j = 0; j < count; j += 2) {
-        if (ahead != nullptr) ahead->row(), ahead->row();
-        two_keys<R>(q, width, dim, rows[j], rows[j + 1 < count ? j + 1 : j], sums + j * kLanes);
-    }
+    for (int64_t j = 0; j < rows.count; j += 2)
+        two_keys<R, V, Fetches>(q, width, dim, rows, j, j + 1 < rows.count ? j + 1 : j, sums + j * kLanes);
     for (int64_t r = 0; r < R; ++r)
         _mm512_store_ps(scores + r * kStride, halving_sums(sums + r * kLanes * kLanes));
 }
 
-template <class T> void score(const TileRows &t, const Step<T> &step, int64_t dim, Fetch<T> &ahead) {
+template <int R, int V, class T>
+void score_keys(const TileRows &t, int64_t r, int64_t dim, const Rows<T> &rows, float *scores) {
     const int64_t width = round_up(dim, kLanes);
-    for (int64_t j = 0; j < step.count; j += kLanes) {
-        const T *const *rows = step.keys + j;
-        const int64_t count = smaller(kLanes, step.count - j);
-        for (int64_t r = 0; r < t.rows; r += kGroup) {
-            const float *q = t.queries + r * width;
-            float *scores = t.scores + r * kStride + j;
-            Fetch<T> *first = r == 0 ? &ahead : nullptr;
-            switch (t.rows - r) {
-            case 1: score_keys<1>(q, width, dim, rows, count, scores, first); break;
-            case 2: score_keys<2>(q, width, dim, rows, count, scores, first); break;
-            case 3: score_keys<3>(q, width, dim, rows, count, scores, first); break;
-            default: score_keys<4>(q, width, dim, rows, count, scores, first); break;
-            }
+    if (r == 0) {
+        score_keys<R, V, true>(t.queries, width, dim, rows, scores);
+    } else {
+        score_keys<R, V, false>(t.queries + r * width, width, dim, rows, scores + r * kStride);
+    }
+}
+
+/* Of up to sixteen keys. */
+template <int V, class T> void score(const TileRows &t, const Rows<T> &rows, int64_t dim, float *scores) {
+    for (int64_t r = 0; r < t.rows; r += kGroup) {
+        switch (t.rows - r) {
+        case 1: score_keys<1, V>(t, r, dim, rows, scores); break;
+        case 2: score_keys<2, V>(t, r, dim, rows, scores); break;
+        case 3: score_keys<3, V>(t, r, dim, rows, scores); break;
+        default: score_keys<4, V>(t, r, dim, rows, scores); break;
         }
     }
 }
 
 /* ---- values ---- */
 
-/* acc += weights * values for R queries and P vectors of head dimensions, the last of which has some lanes. */
-template <int R, int P, class T>
-void add_values(const float *weights, const T *const *rows, int64_t count, int64_t d, __mmask16 lanes, float *acc,
-                int64_t width, Fetch<T> *ahead) {
+/* P vectors of a row from d on, the last of which has some lanes. */
+template <int P, bool Fetches, class T>
+FILIGREE_INLINE Row<P> vectors(const Rows<T> &rows, int64_t j, int64_t d, __mmask16 lanes) {
+    const T *const from = rows[j] + d;
+    if constexpr (Fetches)
+        for (int64_t i = 0; i < P * kLanes; i += kLine<T>) rows.fetch(j, d + i);
+    Row<P> x;
+    x.v0 = P == 1 ? widened(from, lanes) : widened(from);
+    if constexpr (P > 1) x.v1 = P == 2 ? widened(from + 16, lanes) : widened(from + 16);
+    if constexpr (P > 2) x.v2 = P == 3 ? widened(from + 32, lanes) : widened(from + 32);
+    if constexpr (P > 3) x.v3 = lanes == 0xffff ? widened(from + 48) : widened(from + 48, lanes);
+    return x;
+}
+
+/* acc += weights * values for R queries and P vectors of head dimensions. */
+template <int R, int P, bool Fetches, class T>
+void add_values(const float *weights, const Rows<T> &rows, int64_t d, __mmask16 lanes, float *acc, int64_t width) {
     Row<P> r0, r1, r2, r3;
     load(r0, acc);
     if constexpr (R > 1) load(r1, acc + width);
     if constexpr (R > 2) load(r2, acc + 2 * width);
     if constexpr (R > 3) load(r3, acc + 3 * width);
-    for (int64_t j = 0; j < count; ++j, ++weights) {
-        if (ahead != nullptr) ahead->row();
-        const T *from = rows[j] + d;
-        Row<P> x;
-        x.v0 = P == 1 ? widened(from, lanes) : widened(from);
-        if constexpr (P > 1) x.v1 = P == 2 ? widened(from + 16, lanes) : widened(from + 16);
-        if constexpr (P > 2) x.v2 = P == 3 ? widened(from + 32, lanes) : widened(from + 32);
-        if constexpr (P > 3) x.v3 = widened(from + 48, lanes);
+    for (int64_t j = 0; j < rows.count; ++j, ++weights) {
+        const Row<P> x = vectors<P, Fetches>(rows, j, d, lanes);
         add(r0, weights, x);
         if constexpr (R > 1) add(r1, weights + kStride, x);
         if constexpr (R > 2) add(r2, weights + 2 * kStride, x);
@@ -238,39 +270,59 @@ void add_values(const float *weights, const T *const *rows, int64_t count, int64
     if constexpr (R > 3) store(r3, acc + 3 * width);
 }
 
-template <int R, class T>
-void add_values(const float *weights, const T *const *rows, int64_t count, int64_t dim, float *acc,
-                Fetch<T> *ahead) {
+/* The same of eight vectors for so few queries that registers hold all sums: rows are read once, whole. */
+template <int R, bool Fetches, class T>
+void add_whole_values(const float *weights, const Rows<T> &rows, float *acc) {
+    static_assert(R <= 2, "more sums than registers");
+    constexpr int64_t half = 4 * kLanes, width = 2 * half;
+    Row<4> r0, r1, s0, s1;
+    load(r0, acc), load(s0, acc + half);
+    if constexpr (R > 1) load(r1, acc + width), load(s1, acc + width + half);
+    for (int64_t j = 0; j < rows.count; ++j, ++weights) {
+        const Row<4> x = vectors<4, Fetches>(rows, j, 0, kAllLanes);
+        add(r0, weights, x);
+        if constexpr (R > 1) add(r1, weights + kStride, x);
+        const Row<4> y = vectors<4, Fetches>(rows, j, half, kAllLanes);
+        add(s0, weights, y);
+        if constexpr (R > 1) add(s1, weights + kStride, y);
+    }
+    store(r0, acc), store(s0, acc + half);
+    if constexpr (R > 1) store(r1, acc + width), store(s1, acc + width + half);
+}
+
+template <int R, int V, bool Fetches, class T>
+void add_values(const float *weights, const Rows<T> &rows, int64_t dim, float *acc) {
+    if constexpr (R <= 2 && V == 8) return add_whole_values<R, Fetches>(weights, rows, acc);
     const int64_t width = round_up(dim, kLanes);
     for (int64_t d = 0; d < dim; d += 4 * kLanes) {
-        const int64_t left = smaller(4 * kLanes, dim - d), vectors = (left + kLanes - 1) / kLanes;
-        const __mmask16 lanes = first_lanes(left - (vectors - 1) * kLanes);
-        Fetch<T> *first = d == 0 ? ahead : nullptr;
-        switch (vectors) {
-        case 1: add_values<R, 1>(weights, rows, count, d, lanes, acc + d, width, first); break;
-        case 2: add_values<R, 2>(weights, rows, count, d, lanes, acc + d, width, first); break;
-        case 3: add_values<R, 3>(weights, rows, count, d, lanes, acc + d, width, first); break;
-        default: add_values<R, 4>(weights, rows, count, d, lanes, acc + d, width, first); break;
+        const int64_t left = smaller(4 * kLanes, dim - d), count = (left + kLanes - 1) / kLanes;
+        const __mmask16 lanes = first_lanes(left - (count - 1) * kLanes);
+        switch (count) {
+        case 1: add_values<R, 1, Fetches>(weights, rows, d, lanes, acc + d, width); break;
+        case 2: add_values<R, 2, Fetches>(weights, rows, d, lanes, acc + d, width); break;
+        case 3: add_values<R, 3, Fetches>(weights, rows, d, lanes, acc + d, width); break;
+        default: add_values<R, 4, Fetches>(weights, rows, d, lanes, acc + d, width); break;
         }
     }
 }
 
-/* Sixteen keys at a time, whose values stay in L1 for all queries. */
-template <class T> void add_values(const TileRows &t, const Step<T> &step, int64_t dim, Fetch<T> &ahead) {
-    const int64_t width = round_up(dim, kLanes);
-    for (int64_t j = 0; j < step.count; j += kLanes) {
-        const T *const *rows = step.values + j;
-        const int64_t count = smaller(kLanes, step.count - j);
-        for (int64_t r = 0; r < t.rows; r += kGroup) {
-            const float *weights = t.scores + r * kStride + j;
-            float *acc = t.acc + r * width;
-            Fetch<T> *first = r == 0 ? &ahead : nullptr;
-            switch (t.rows - r) {
-            case 1: add_values<1>(weights, rows, count, dim, acc, first); break;
-            case 2: add_values<2>(weights, rows, count, dim, acc, first); break;
-            case 3: add_values<3>(weights, rows, count, dim, acc, first); break;
-            default: add_values<4>(weights, rows, count, dim, acc, first); break;
-            }
+template <int R, int V, class T>
+void add_values(const TileRows &t, int64_t r, int64_t dim, const Rows<T> &rows, const float *weights) {
+    if (r == 0) {
+        add_values<R, V, true>(weights, rows, dim, t.acc);
+    } else {
+        add_values<R, V, false>(weights + r * kStride, rows, dim, t.acc + r * round_up(dim, kLanes));
+    }
+}
+
+/* Of up to sixteen keys, whose values stay in L1 for all queries. */
+template <int V, class T> void add_values(const TileRows &t, const Rows<T> &rows, int64_t dim, const float *weights) {
+    for (int64_t r = 0; r < t.rows; r += kGroup) {
+        switch (t.rows - r) {
+        case 1: add_values<1, V>(t, r, dim, rows, weights); break;
+        case 2: add_values<2, V>(t, r, dim, rows, weights); break;
+        case 3: add_values<3, V>(t, r, dim, rows, weights); break;
+        default: add_values<4, V>(t, r, dim, rows, weights); break;
         }
     }
 }
@@ -278,13 +330,13 @@ template <class T> void add_values(const TileRows &t, const Step<T> &step, int64
 /* ---- splits ---- */
 
 /* Slopes, and the end of the keys. */
-template <class T> void modify(const Split<T> &split, const TileRows &t, const Step<T> &step) {
-    const filigree_paged_shape &s = *split.shape;
+template <class T> void modify(const Selection<T> &selection, const TileRows &t, const Step<T> &step) {
+    const filigree_paged_shape &s = *selection.shape;
     const int64_t columns = round_up(step.count, kLanes);
     if (s.soft_cap != 0.0f) cap_scores(t, t.scores, columns, s.soft_cap);
     if (s.slopes != 0) {
-        const float *slopes = table<float>(&s, s.slopes) + split.kv_head * t.rows;
-        const int32_t last = table<int32_t>(&s, s.lengths)[split.sequence] - 1;
+        const float *slopes = table<float>(&s, s.slopes) + selection.kv_head * t.rows;
+        const int32_t last = table<int32_t>(&s, s.lengths)[selection.sequence] - 1;
         for (int64_t r = 0; r < t.rows; ++r)
             for (int64_t j = 0; j < step.count; ++j) {
                 float &score = t.scores[r * kStride + j];
@@ -311,39 +363,6 @@ int64_t pair_of(const int64_t *split_starts, int64_t pairs, int64_t split) {
     return low;
 }
 
-template <class T> Split<T> split_of(const PagedCall<T> &call, int64_t item) {
-    const filigree_paged_shape &s = *call.shape;
-    const int64_t *starts = table<int64_t>(&s, s.split_starts);
-    const int64_t pair = pair_of(starts, s.sequences * s.kv_heads, item);
-    const int64_t first = (item - starts[pair]) * FILIGREE_PAGED_SPLIT_KEYS;
-    const int64_t end = smaller(first + FILIGREE_PAGED_SPLIT_KEYS, table<int64_t>(&s, s.selected)[pair]);
-    return {&call, &s, pair / s.kv_heads, pair % s.kv_heads, first, end};
-}
-
-/* `following` is the split after this one, or null: its first rows are fetched during the last step. */
-template <class T> void attend(Split<T> &split, const TileRows &t, const Split<T> *following) {
-    const int64_t dim = split.shape->dim;
-    Step<T> steps[3];
-    find(split, steps[0]);
-    for (int64_t now = 0; steps[now].count > 0; now ^= 1) {
-        const Step<T> &step = steps[now];
-        Step<T> &next = steps[now ^ 1], &after = steps[2];
-        find(split, next);
-        after.count = 0;
-        if (next.count == 0 && following != nullptr) {
-            Split<T> copy = *following;
-            find(copy, after);
-        }
-        Fetch<T> ahead(step, next.count > 0 ? next : after, dim);
-        Ahead nothing;
-        score(t, step, dim, ahead);
-        modify(split, t, step);
-        normalise(t, round_up(step.count, kLanes), nothing);
-        rescale(t, round_up(dim, kLanes));
-        add_values(t, step, dim, ahead);
-    }
-}
-
 /* Scaled queries without gaps; the scores of rows of padding are zeros. */
 void load_queries(const TileRows &t, const float *q, const filigree_paged_shape &s) {
     float *to = t.queries;
@@ -355,16 +374,52 @@ void load_queries(const TileRows &t, const float *q, const filigree_paged_shape 
         _mm512_store_ps(row, _mm512_setzero_ps());
 }
 
-template <class T> void run_split(const PagedCall<T> &call, int64_t item, const Split<T> *following) {
+/* Of the splits from an item on, those of its pair below `end`. */
+template <class T> Selection<T> selection_of(const PagedCall<T> &call, int64_t item, int64_t end) {
     const filigree_paged_shape &s = *call.shape;
-    const int64_t group = s.heads / s.kv_heads;
-    Split<T> split = split_of(call, item);
-    TileRows t;
-    place(t, group, s.dim, call.scratch);
-    load_queries(t, call.q + split.sequence * s.q.batch + split.kv_head * group * s.q.head, s);
-    clear_sums(t, s.dim);
-    attend(split, t, following);
-    store_sums(t, s.dim, call.partials + item * group * (s.dim + kLanes + 1));
+    const int64_t *starts = table<int64_t>(&s, s.split_starts);
+    const int64_t pair = pair_of(starts, s.sequences * s.kv_heads, item);
+    const int64_t stop = smaller(end, starts[pair + 1]) - starts[pair];
+    return {&call, &s, pair / s.kv_heads, pair % s.kv_heads, (item - starts[pair]) * FILIGREE_PAGED_SPLIT_KEYS,
+            smaller(stop * FILIGREE_PAGED_SPLIT_KEYS, table<int64_t>(&s, s.selected)[pair])};
+}
+
+/*
+ * The splits of a selection, the first of which is `item`; returns the item that follows. While the values of a step
+ * are added, the keys of the next one are scored, whose scores take the place of the weights. `following` is the step
+ * that comes after them, or empty.
+ */
+template <int V, class T>
+int64_t run_splits(Selection<T> selection, int64_t item, const Step<T> &following, const TileRows &t) {
+    const int64_t dim = selection.shape->dim, ahead = rows_ahead<T>(dim);
+    const int64_t state = t.rows * (dim + kLanes + 1);
+    Step<T> steps[3];
+    Ahead nothing;
+    const auto rows = [&](const T *const *from, const Step<T> &step, int64_t j) __attribute__((always_inline)) {
+        return Rows<T>{from + j, smaller(kLanes, step.count - j), ahead};
+    };
+    find(selection, steps[0]), find(selection, steps[1]);
+    steps[0].append(steps[1].count > 0 ? steps[1] : following);
+    for (int64_t j = 0; j < steps[0].count; j += kLanes)
+        score<V>(t, rows(steps[0].keys, steps[0], j), dim, t.scores + j);
+    clear_sums(t, dim);
+    for (int64_t done = 0;;) {
+        const Step<T> &step = steps[done % 3];
+        Step<T> &next = steps[(done + 1) % 3], &after = steps[(done + 2) % 3];
+        find(selection, after);
+        if (next.count > 0) next.append(after.count > 0 ? after : following);
+        modify(selection, t, step);
+        normalise(t, round_up(step.count, kLanes), nothing);
+        rescale(t, round_up(dim, kLanes));
+        for (int64_t j = 0; j < step.count; j += kLanes) {
+            add_values<V>(t, rows(step.values, step, j), dim, t.scores + j);
+            if (j < next.count) score<V>(t, rows(next.keys, next, j), dim, t.scores + j);
+        }
+        if (++done % kSplitSteps != 0 && next.count > 0) continue;
+        store_sums(t, dim, selection.call->partials + item++ * state);
+        if (next.count == 0) return item;
+        clear_sums(t, dim);
+    }
 }
 
 /* ---- combining ---- */
@@ -407,18 +462,35 @@ template <class T> void combine(const PagedCall<T> &call, int64_t pair) {
     }
 }
 
-template <class T> void run(const PagedCall<T> &call) {
+template <int V, class T> void run_items(const PagedCall<T> &call) {
     const filigree_paged_shape &s = *call.shape;
     const int64_t splits = table<int64_t>(&s, s.split_starts)[s.sequences * s.kv_heads];
     if (call.begin >= splits) {
         for (int64_t item = call.begin; item < call.end; ++item) combine(call, item - splits);
         return;
     }
-    for (int64_t item = call.begin; item + 1 < call.end; ++item) {
-        const Split<T> following = split_of(call, item + 1);
-        run_split(call, item, &following);
+    TileRows t;
+    place(t, s.heads / s.kv_heads, s.dim, call.scratch);
+    for (int64_t item = call.begin; item < call.end;) {
+        const Selection<T> selection = selection_of(call, item, call.end);
+        const int64_t pair = selection.sequence * s.kv_heads + selection.kv_head;
+        const int64_t stop = smaller(call.end, table<int64_t>(&s, s.split_starts)[pair + 1]);
+        load_queries(t, call.q + selection.sequence * s.q.batch + selection.kv_head * t.rows * s.q.head, s);
+        Step<T> following;
+        if (stop < call.end) {
+            Selection<T> others = selection_of(call, stop, call.end);
+            find(others, following);
+        }
+        item = run_splits<V>(selection, item, following, t);
     }
-    run_split<T>(call, call.end - 1, nullptr);
+}
+
+template <class T> void run(const PagedCall<T> &call) {
+    switch (call.shape->dim) {
+    case 4 * kLanes: return run_items<4>(call);
+    case 8 * kLanes: return run_items<8>(call);
+    default: return run_items<0>(call);
+    }
 }
 
 } // namespace
