@@ -159,14 +159,17 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
     private void panelOfFew(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride,
             float alpha, float beta, long first, int width, long groupBegin, long groupEnd, MemorySegment scratch) {
         long blocks = field(packed, NmFormat.BLOCK_COUNT);
-        long passGroups = field(packed, NmFormat.PASS_GROUPS);
+        long storedGroups = field(packed, NmFormat.PASS_GROUPS);
         long sumsAt = field(packed, NmFormat.SUMS);
         boolean tokens = intField(packed, NmFormat.LAYOUT) == TOKEN_MAJOR;
         long tokenBytes = Float.BYTES * (field(packed, NmFormat.BLOCK_DEPTH) + TOKEN_GAP);
         int count = width == 1 ? 1 : width <= NmFormat.FEW / 2 ? NmFormat.FEW / 2 : NmFormat.FEW;
+        // Where a whole panel's sums of a pass fit, those of few tokens do for many more groups, and the longer the runs
+        // of memory that a pass reads, the faster. A group's room less keeps tokens' sums from the same sets of a cache.
+        long passGroups = storedGroups * PANEL / count - 1;
         for (long pass = groupBegin; pass < groupEnd; pass += passGroups) {
             int groups = (int) Math.min(passGroups, groupEnd - pass);
-            long sumBytes = (long) Float.BYTES * NmFormat.LANES * groups;
+            long sumBytes = (long) Float.BYTES * NmFormat.LANES * (groups + 1L);
             for (long block = 0; block < Math.max(1, blocks); block++) {
                 if (blocks > 1 || blocks == 1 && pass == groupBegin) {
                     copyTokens(packed, b, bStride, tokens, first, block, width, count, tokenBytes, scratch);
@@ -174,7 +177,11 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
                 multiplyFew(packed, block, pass, groups, NmFormat.slots(packed, block), scratch, count, tokenBytes,
                     sumsAt, sumBytes, block == 0);
             }
-            storeFew(packed, c, cStride, tokens, alpha, beta, first, width, pass, groups, scratch);
+            for (long done = 0; done < groups; done += storedGroups) {
+                storeFew(packed, c, cStride, tokens, alpha, beta, first, width, pass + done,
+                    (int) Math.min(storedGroups, groups - done), sumsAt + Float.BYTES * NmFormat.LANES * done,
+                    sumBytes, scratch);
+            }
         }
     }
 
@@ -200,15 +207,15 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         }
     }
 
-    /** The sums of a pass, token by token, to the output. */
+    /** The sums of some groups, token by token, to the output. */
     private void storeFew(MemorySegment packed, MemorySegment c, long cStride, boolean tokens, float alpha,
-            float beta, long first, int width, long pass, int groups, MemorySegment scratch) {
-        long sumsAt = field(packed, NmFormat.SUMS);
+            float beta, long first, int width, long group, int groups, long sumsAt, long sumBytes,
+            MemorySegment scratch) {
         long oldAt = field(packed, NmFormat.OLD_VALUES);
         long stageAt = field(packed, NmFormat.STAGE);
-        long row = pass * NmFormat.LANES;
+        long row = group * NmFormat.LANES;
         int rows = (int) Math.min((long) groups * NmFormat.LANES, field(packed, NmFormat.ROWS) - row);
-        long sumBytes = (long) Float.BYTES * NmFormat.LANES * groups;
+        long oldBytes = (long) Float.BYTES * rows;
         long stagedBytes = (long) Float.BYTES * width;
         long cAt = tokens ? first * cStride + row : row * cStride + first;
         if (beta != 0f && !tokens) {
@@ -219,9 +226,9 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         boolean plain = alpha == 1f && beta == 0f && biasAt == 0 && activation == ActivationCodes.NONE;
         for (int t = 0; t < width && !plain; t++) {
             if (beta != 0f && tokens) {
-                loadRows(c, cAt + t * cStride, cStride, scratch, oldAt, sumBytes, 1, rows);
+                loadRows(c, cAt + t * cStride, cStride, scratch, oldAt, oldBytes, 1, rows);
             } else if (beta != 0f) {
-                transpose(scratch, stageAt + (long) Float.BYTES * t, stagedBytes, rows, 1, oldAt, sumBytes);
+                transpose(scratch, stageAt + (long) Float.BYTES * t, stagedBytes, rows, 1, oldAt, oldBytes);
             }
             finishFew(scratch, sumsAt + t * sumBytes, oldAt, rows, alpha, beta, packed,
                 biasAt == 0 ? 0 : biasAt + Float.BYTES * row, activation);

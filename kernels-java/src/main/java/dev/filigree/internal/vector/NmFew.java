@@ -147,7 +147,8 @@ final class NmFew {
                         index = index.blend(ALL.get(INT, at + second), UPPER);
                     }
                     index = index.lanewise(VectorOperators.LSHR, shift).and(mask)
-                        .or(ALL.get(INT, columns + slot * SLOT & USER_SPACE) & place);
+                        .or(IntVector.fromMemorySegment(I32, ALL, columns + slot * SLOT & USER_SPACE, ORDER)
+                            .and(place));
                     FloatVector a = FloatVector.fromMemorySegment(F32, ALL, value + slot * SLOT & USER_SPACE, ORDER);
                     s0 = index.selectFrom(b0).reinterpretAsFloats().fma(a, s0);
                 }
@@ -184,7 +185,8 @@ final class NmFew {
                 IntVector b = IntVector.fromMemorySegment(I32, ALL, x + 4L * (column & ~place) & USER_SPACE, ORDER);
                 int last = Math.min(first + window, slots);
                 for (int slot = first; slot < last; slot++) {
-                    int within = ALL.get(INT, columns + slot * SLOT & USER_SPACE) & place;
+                    IntVector within = IntVector.fromMemorySegment(I32, ALL, columns + slot * SLOT & USER_SPACE, ORDER)
+                        .and(place);
                     long from = value + slot * SLOT & USER_SPACE;
                     long at = word + slot * wordStep & USER_SPACE;
                     IntVector index = IntVector.broadcast(I32, ALL.get(INT, at));
@@ -260,7 +262,8 @@ final class NmFew {
                         index = index.blend(ALL.get(INT, at + second), UPPER);
                     }
                     index = index.lanewise(VectorOperators.LSHR, shift).and(mask)
-                        .or(ALL.get(INT, columns + slot * SLOT & USER_SPACE) & place);
+                        .or(IntVector.fromMemorySegment(I32, ALL, columns + slot * SLOT & USER_SPACE, ORDER)
+                            .and(place));
                     FloatVector a = FloatVector.fromMemorySegment(F32, ALL, value + slot * SLOT & USER_SPACE, ORDER);
                     s0 = index.selectFrom(b0).reinterpretAsFloats().fma(a, s0);
                     s1 = index.selectFrom(b1).reinterpretAsFloats().fma(a, s1);
@@ -321,7 +324,8 @@ final class NmFew {
                         index = index.blend(ALL.get(INT, at + second), UPPER);
                     }
                     index = index.lanewise(VectorOperators.LSHR, shift).and(mask)
-                        .or(ALL.get(INT, columns + slot * SLOT & USER_SPACE) & place);
+                        .or(IntVector.fromMemorySegment(I32, ALL, columns + slot * SLOT & USER_SPACE, ORDER)
+                            .and(place));
                     FloatVector a = FloatVector.fromMemorySegment(F32, ALL, value + slot * SLOT & USER_SPACE, ORDER);
                     s0 = index.selectFrom(b0).reinterpretAsFloats().fma(a, s0);
                     s1 = index.selectFrom(b1).reinterpretAsFloats().fma(a, s1);

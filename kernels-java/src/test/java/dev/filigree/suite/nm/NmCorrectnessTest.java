@@ -19,6 +19,7 @@ import dev.filigree.suite.Seeds;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
@@ -98,6 +99,20 @@ class NmCorrectnessTest {
                     }
                 }
                 assertThat(NmRun.reference(test, arena).mismatch(first)).isEmpty();
+            }
+        }
+    }
+
+    /** Few tokens: two blocks, and passes of up to 511 groups for eight tokens, whose outputs are finished in parts. */
+    @ParameterizedTest
+    @EnumSource(Layout.class)
+    void longPassesOfFewTokensHaveTheScalarBits(Layout layout) {
+        NmMatrix a = NmCase.matrix(6, 8200, 136, NmPattern.of(1, 8));
+        float[] bias = Dense.values(new SplittableRandom(7), a.rows());
+        try (Workers one = Workers.of(1)) {
+            for (int n : new int[] {1, 3, 8}) {
+                assertSameBitsInEveryType(new NmCase(6, a, n, layout, Activation.RELU, bias, 2f, 3f, Dense.Place.HEAP,
+                    0, 5, DType.F32), one);
             }
         }
     }
