@@ -11,9 +11,9 @@
  * key's sixteen sums are added when those of sixteen keys are there.
  *
  * All of it has to hide behind the reading of keys and values, each once. Memory is fast for those who always have
- * enough lines under way. So the values of a step and the keys of the next one are read side by side, sixteen rows of
- * each by turns: two streams. And each line that is worked on asks for a line to come: lines asked for in bursts, row
- * by row, take a fifth longer. Rows of the usual head dimensions, 64 and 128, are unrolled.
+ * enough lines under way. So the values of a step and the keys of the next one are read side by side, a few rows of
+ * each by turns: two streams. And each line that is worked on asks for a line to come: memory is slower for those who
+ * ask for whole rows at once. Rows of the usual head dimensions, 64 and 128, are unrolled.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -327,6 +327,40 @@ template <int V, class T> void add_values(const TileRows &t, const Rows<T> &rows
     }
 }
 
+/* ---- both side by side ---- */
+
+/* Rows of values, then as many keys: fewer make sums come and go more often, more make the streams one. */
+constexpr int64_t kTurn = 8;
+
+/* The values of sixteen keys and the scores of sixteen others for R queries; at has the weights, then the scores. */
+template <int R, int V, class T>
+void add_and_score(const TileRows &t, const Rows<T> &values, const Rows<T> &keys, int64_t dim, float *at) {
+    const int64_t width = round_up(dim, kLanes);
+    alignas(64) float sums[R * kLanes * kLanes];
+    for (int64_t j = 0; j < kLanes; j += kTurn) {
+        add_values<R, V, true>(at + j, Rows<T>{values.at + j, kTurn, values.ahead}, dim, t.acc);
+        for (int64_t k = j; k < j + kTurn; k += 2)
+            two_keys<R, V, true>(t.queries, width, dim, keys, k, k + 1, sums + k * kLanes);
+    }
+    for (int64_t r = 0; r < R; ++r) _mm512_store_ps(at + r * kStride, halving_sums(sums + r * kLanes * kLanes));
+}
+
+/* Of up to sixteen keys each. */
+template <int V, class T>
+void add_and_score(const TileRows &t, const Rows<T> &values, const Rows<T> &keys, int64_t dim, float *at) {
+    if (values.count == kLanes && keys.count == kLanes) {
+        switch (t.rows) {
+        case 1: return add_and_score<1, V>(t, values, keys, dim, at);
+        case 2: return add_and_score<2, V>(t, values, keys, dim, at);
+        case 3: return add_and_score<3, V>(t, values, keys, dim, at);
+        case 4: return add_and_score<4, V>(t, values, keys, dim, at);
+        default: break;
+        }
+    }
+    add_values<V>(t, values, dim, at);
+    if (keys.count > 0) score<V>(t, keys, dim, at);
+}
+
 /* ---- splits ---- */
 
 /* Slopes, and the end of the keys. */
@@ -411,10 +445,8 @@ int64_t run_splits(Selection<T> selection, int64_t item, const Step<T> &followin
         modify(selection, t, step);
         normalise(t, round_up(step.count, kLanes), nothing);
         rescale(t, round_up(dim, kLanes));
-        for (int64_t j = 0; j < step.count; j += kLanes) {
-            add_values<V>(t, rows(step.values, step, j), dim, t.scores + j);
-            if (j < next.count) score<V>(t, rows(next.keys, next, j), dim, t.scores + j);
-        }
+        for (int64_t j = 0; j < step.count; j += kLanes)
+            add_and_score<V>(t, rows(step.values, step, j), rows(next.keys, next, j), dim, t.scores + j);
         if (++done % kSplitSteps != 0 && next.count > 0) continue;
         store_sums(t, dim, selection.call->partials + item++ * state);
         if (next.count == 0) return item;
