@@ -146,6 +146,9 @@ final class BenchAttentionCommand implements Callable<Integer> {
         if (block < BlockGrid.GRANULE || block > BlockGrid.MAX_BLOCK || block % BlockGrid.GRANULE != 0) {
             refuse("--block", block + " is not a multiple of " + BlockGrid.GRANULE + " up to " + BlockGrid.MAX_BLOCK);
         }
+        if (decode && (density == null || density == 0)) {
+            throw new ParameterException(spec.commandLine(), "--decode needs a --density above 0");
+        }
         if ((density == null) == (layout == null)) {
             throw new ParameterException(spec.commandLine(), "either --density or --layout is needed");
         }
@@ -153,9 +156,6 @@ final class BenchAttentionCommand implements Callable<Integer> {
             common.requireRange("--density", density, 0, 1);
         }
         common.requireRange("--page", page, 1, MOST_TOKENS);
-        if (decode && (density == null || density == 0)) {
-            throw new ParameterException(spec.commandLine(), "--decode needs a --density above 0");
-        }
     }
 
     private void refuse(String option, String reason) {

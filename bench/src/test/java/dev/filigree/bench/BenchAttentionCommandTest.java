@@ -117,5 +117,8 @@ class BenchAttentionCommandTest {
         CommandLineRun run = CommandLineRun.of("bench", "attention", "--decode", "--seq", "64", "--layout", "dense");
         assertThat(run.code()).isEqualTo(2);
         assertThat(run.err()).contains("--decode needs a --density");
+        CommandLineRun bare = CommandLineRun.of("bench", "attention", "--decode", "--seq", "64");
+        assertThat(bare.code()).isEqualTo(2);
+        assertThat(bare.err()).contains("--decode needs a --density");
     }
 }
