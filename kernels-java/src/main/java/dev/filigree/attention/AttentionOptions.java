@@ -44,7 +44,9 @@ public final class AttentionOptions {
     /**
      * The same options with another type of queries, keys and values. The output of a plan for bf16 is bf16 or f32, as
      * the tensor is that a run gets. Sums, the softmax and a state are f32 in any case; weights are rounded to bf16
-     * before they meet the values. Decoding takes the type of its cache instead, and f32 queries.
+     * before they meet the values and are added up, which moves an output by at most 2^-8 / (1 - 2^-8) of the average
+     * distance of the values from it, weighted as they are, and a log-sum-exp by as much of 1. Decoding takes the type
+     * of its cache instead, and f32 queries.
      */
     public AttentionOptions dtype(DType newDtype) {
         return new AttentionOptions(
