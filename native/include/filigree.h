@@ -485,7 +485,7 @@ FILIGREE_API int32_t filigree_attention_block_f32_avx512(const filigree_attentio
  * Packing. The keys of a unit are panels [unit_keys / 16][dim / 2][16] of pairs: element 2 d of a key in the lower half
  * of a word, element 2 d + 1 in the upper. Its values are panels [D / 16][unit_keys / 2][16] of pairs: key 2 j in the
  * lower half, key 2 j + 1 in the upper. They begin at word p * (K + V) / 2 + unit * unit_keys * dim / 2 and
- * p * (K + V) / 2 + K / 2 + unit * unit_keys * D / 2. These are the tiles of an AMX kernel, too.
+ * p * (K + V) / 2 + K / 2 + unit * unit_keys * D / 2.
  *
  * Order of sums:
  *   s_j   = the products of the pairs of q and k_j from +0 in ascending order; then s_j = s_j * scale
@@ -503,6 +503,16 @@ FILIGREE_API int32_t filigree_attention_block_bf16_avx512(const filigree_attenti
                                                           const uint16_t *k, const uint16_t *v, void *out, float *lse,
                                                           float *state, void *packed, int64_t begin, int64_t end,
                                                           void *scratch);
+
+/*
+ * The same with AMX tiles. Scores, and the sums of acc, are added in another order: up to 32 elements at a time make two
+ * sums, one of each half of the words, in order, which are added to each other, and then to s_j or acc.
+ */
+FILIGREE_API int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask,
+                                                       const filigree_attention_shape *shape, const uint16_t *q,
+                                                       const uint16_t *k, const uint16_t *v, void *out, float *lse,
+                                                       float *state, void *packed, int64_t begin, int64_t end,
+                                                       void *scratch);
 
 /* ---- mlp ------------------------------------------------------------------------------------------------- */
 

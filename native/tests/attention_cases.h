@@ -20,6 +20,7 @@ struct AttentionCase {
     int64_t batch, group, kv_heads, dim, padding;
     bool per_head, lengths, slopes, state;
     bool f32_out; /* of a bf16 kernel */
+    bool tiles;   /* whether the kernel uses AMX tiles, whose sums have an order of their own */
     float soft_cap;
     double density;
 };
@@ -147,6 +148,8 @@ inline int64_t scratch_floats(const AttentionCase &c) {
 struct ExpectedRow {
     std::vector<float> acc, l;
     float m;
+    std::vector<float> magnitude; /* of acc's terms */
+    float score_error = 0;        /* of a sum in another order: the largest bound */
 };
 
 inline float value_of(float x) { return x; }
@@ -166,6 +169,13 @@ inline float score_of(const uint16_t *q, const uint16_t *k, int64_t dim, float s
     for (int64_t d = 0; d < dim; d += 2)
         x = filigree::multiply_add(pair_of(q[d], q[d + 1]), pair_of(k[d], k[d + 1]), x);
     return x * scale;
+}
+
+/* The tolerance of all results, of a score. */
+template <class T> float error_bound(const T *q, const T *k, int64_t dim, float scale) {
+    float magnitude = 0;
+    for (int64_t d = 0; d < dim; ++d) magnitude += std::fabs(value_of(q[d]) * value_of(k[d]));
+    return (8 + 2 * std::sqrt(static_cast<float>(dim))) * 0x1p-24f * magnitude * scale;
 }
 
 /* A step's weights join l, and acc its weighted values; value(i, d) is element d of the i-th key. */
@@ -216,6 +226,7 @@ ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, const Att
                 float x = -INFINITY;
                 if (j < shape.lengths[b] && mask.counts(mask.patterns[entry], i, j)) {
                     x = score_of(query, keys + j * s.k.row, c.dim, s.scale);
+                    r.score_error = std::max(r.score_error, error_bound(query, keys + j * s.k.row, c.dim, s.scale));
                     if (c.soft_cap != 0) x = c.soft_cap * filigree::tanh(x * (1.0f / c.soft_cap));
                     if (c.slopes)
                         x = std::fma(shape.slopes[head], static_cast<float>(j - (i + c.keys - c.queries)), x);
@@ -235,12 +246,17 @@ ExpectedRow expect_row(const AttentionCase &c, const PackedMask &mask, const Att
             return is_there ? values[step[n] * s.v.row + static_cast<int64_t>(d)] : T{0};
         };
         add_weights(T{0}, scores, value, r.l, r.acc);
+        for (size_t d = 0; d < r.acc.size(); ++d) {
+            r.magnitude[d] *= alpha;
+            for (size_t n = 0; n < step.size(); ++n) r.magnitude[d] += scores[n] * std::fabs(value_of(value(n, d)));
+        }
         r.m = max;
     }
     if (c.state) return r;
     for (int64_t half = 8; half > 0; half /= 2)
         for (int64_t x = 0; x < half; ++x) r.l[x] += r.l[x + half];
     for (float &x : r.acc) x *= r.l[0] == 0 ? 0.0f : 1.0f / r.l[0];
+    for (float &x : r.magnitude) x *= r.l[0] == 0 ? 0.0f : 1.0f / r.l[0];
     r.m = filigree::log_sum_exp(r.m, r.l[0]);
     return r;
 }
@@ -258,16 +274,30 @@ inline int32_t attention_block_f32(const filigree_attention_mask *mask, const fi
                                                static_cast<float *>(packed), begin, end, scratch);
 }
 
-/* An element of the output that is `expected` in f32. */
-inline bool same_output(const char *at, int64_t dtype, float expected) {
+/*
+ * Whether a result of scores in another order is as it may be. A weight moves by as much of itself as its score and the
+ * largest one together, which may be what rounds it to the next bf16.
+ */
+inline bool is_near(float x, float expected, float magnitude, float score_error) {
+    return std::fabs(x - expected) <= (0x1p-7f + 4 * score_error) * magnitude + 0x1p-20f;
+}
+
+inline float output(const char *at, int64_t dtype) {
     if (dtype == FILIGREE_DTYPE_F32) {
         float x;
         std::memcpy(&x, at, sizeof x);
-        return same_bits(x, expected);
+        return x;
     }
     uint16_t x;
     std::memcpy(&x, at, sizeof x);
-    return same_bits(value_of(x), value_of(filigree::bf16_from_float(expected)));
+    return value_of(x);
+}
+
+/* An element of the output that is `expected` in f32. */
+inline bool same_output(const char *at, int64_t dtype, float expected) {
+    return same_bits(output(at, dtype), dtype == FILIGREE_DTYPE_F32
+                                            ? expected
+                                            : value_of(filigree::bf16_from_float(expected)));
 }
 
 inline void fill(Random &random, Guarded &operand, float) {
@@ -321,24 +351,29 @@ void check_attention(AttentionKernel<T> kernel, const AttentionCase &c, uint64_t
         const int64_t i = row % c.queries, head = row / c.queries % heads, b = row / c.queries / heads;
         const int64_t tile = std::upper_bound(mask.tile_starts.begin(), mask.tile_starts.end(), i) -
                              mask.tile_starts.begin() - 1;
-        ExpectedRow start{std::vector<float>(c.dim), std::vector<float>(16), -INFINITY};
+        ExpectedRow start{std::vector<float>(c.dim), std::vector<float>(16), -INFINITY, std::vector<float>(c.dim), 0};
         if (c.state) {
             const float *old = before.data() + row * row_state;
-            start = {{old, old + c.dim}, {old + c.dim, old + c.dim + 16}, old[c.dim + 16]};
+            start = {{old, old + c.dim}, {old + c.dim, old + c.dim + 16}, old[c.dim + 16], start.magnitude, 0};
+            for (int64_t d = 0; d < c.dim; ++d) start.magnitude[d] = std::fabs(old[d]);
         }
         const ExpectedRow e =
             expect_row(c, mask, shape, q.as<T>(), k.as<T>(), v.as<T>(), start, b, head, tile, i);
         const int64_t at = b * shape.h.out.batch + head * shape.h.out.head + i * shape.h.out.row;
         const float *left = c.state ? state.as() + row * row_state : nullptr;
         for (int64_t d = 0; d < c.dim; ++d) {
-            if (c.state ? !same_bits(left[d], e.acc[d])
-                        : !same_output(out.as<char>() + (at + d) * out_size, dtype, e.acc[d]))
+            const char *const place = out.as<char>() + (at + d) * out_size;
+            const bool same = c.state ? same_bits(left[d], e.acc[d]) : same_output(place, dtype, e.acc[d]);
+            if (!same && !(c.tiles && is_near(c.state ? left[d] : output(place, dtype), e.acc[d], e.magnitude[d],
+                                             e.score_error)))
                 fail("row %lld, dim %lld: not %a; %s", static_cast<long long>(row), static_cast<long long>(d),
                      e.acc[d], text);
             written[at + d] = !c.state;
         }
-        for (int64_t x = 0; c.state && x < 16; ++x) CHECK(same_bits(left[c.dim + x], e.l[x]));
-        if (!same_bits(c.state ? left[c.dim + 16] : lse.as()[row], e.m))
+        for (int64_t x = 0; c.state && x < 16; ++x)
+            CHECK(same_bits(left[c.dim + x], e.l[x]) || (c.tiles && is_near(left[c.dim + x], e.l[x], e.l[x], e.score_error)));
+        const float m = c.state ? left[c.dim + 16] : lse.as()[row];
+        if (!same_bits(m, e.m) && !(c.tiles && is_near(m, e.m, 1.0f, e.score_error)))
             fail("row %lld: maximum or lse; %s", static_cast<long long>(row), text);
     }
     for (int64_t i = 0; i < q_elements; ++i)

@@ -1,6 +1,6 @@
 /*
- * Every attention kernel against the sums of attention_cases.h, bit for bit. `attention_test [seed [count]]`
- * replays another draw.
+ * Every attention kernel over blocks against the sums of attention_cases.h, bit for bit, or with tiles nearly.
+ * `attention_test [seed [count]]` replays another draw. attention_amx_test is the same with simulated tiles.
  */
 #include "attention_cases.h"
 
@@ -43,12 +43,15 @@ template <class T> void check_refusals(AttentionKernel<T> kernel) {
           FILIGREE_INVALID_ARGUMENT);
 }
 
-template <class T> void check_kernel(AttentionKernel<T> kernel, const char *name, uint64_t seed, uint64_t cases) {
+template <class T>
+void check_kernel(AttentionKernel<T> kernel, const char *name, bool tiles, uint64_t seed, uint64_t cases) {
     check_refusals(kernel);
     for (uint64_t i = seed; i < seed + cases; ++i) {
         char text[64];
         std::snprintf(text, sizeof text, "%s, seed %" PRIu64, name, i);
-        check_attention(kernel, random_case(i), i, Guarded::kEnd, text);
+        AttentionCase c = random_case(i);
+        c.tiles = tiles;
+        check_attention(kernel, c, i, i % 2 == 0 ? Guarded::kEnd : Guarded::kStart, text);
     }
     std::printf("%" PRIu64 " cases of %s: ok\n", cases, name);
 }
@@ -61,8 +64,16 @@ int main(int count, char **arguments) {
     if (!FILIGREE_HAVE_AVX512 || (features.usable & FILIGREE_AVX512) == 0) skip("no AVX-512 here");
     const uint64_t seed = count > 1 ? std::strtoull(arguments[1], nullptr, 10) : 1;
     const uint64_t cases = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 150;
-    check_kernel<float>(attention_block_f32, "f32", seed, cases);
+    check_kernel<float>(attention_block_f32, "f32", false, seed, cases);
     if (FILIGREE_HAVE_AVX512_BF16 && (features.usable & FILIGREE_AVX512_BF16) != 0)
-        check_kernel<uint16_t>(filigree_attention_block_bf16_avx512, "bf16", seed, cases);
+        check_kernel<uint16_t>(filigree_attention_block_bf16_avx512, "bf16", false, seed, cases);
+    /* Tiles are refused until the process has asked for them. */
+    CHECK(filigree_attention_block_bf16_amx(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                            nullptr, 0, 0, nullptr) == FILIGREE_UNSUPPORTED_ISA);
+    if (FILIGREE_HAVE_AMX && filigree_request_amx() == FILIGREE_OK) {
+        check_kernel<uint16_t>(filigree_attention_block_bf16_amx, "bf16 with tiles", true, seed, cases);
+    } else {
+        std::printf("bf16 with tiles: no AMX here; attention_amx_test simulates it\n");
+    }
     return 0;
 }

@@ -160,9 +160,10 @@ template <class E> void guard_nm(NmKernel<E> kernel, Guarded::Side side, bool ti
 }
 
 /* Every head dimension, and keys and queries around every boundary of groups, panels, units and tiles. */
-template <class T> void guard_attention(AttentionKernel<T> kernel, Guarded::Side side) {
+template <class T> void guard_attention(AttentionKernel<T> kernel, Guarded::Side side, bool tiles = false) {
     for (int64_t i = 1; i <= 32; ++i) {
         AttentionCase c{};
+        c.tiles = tiles;
         c.queries = i % 7 == 0 ? 64 + i : i, c.keys = i % 5 == 0 ? 128 + i : i + 15;
         c.block_rows = i % 2 == 0 ? 16 : 80, c.tile_rows = i % 2 == 0 ? 16 : 64;
         c.unit_keys = i % 3 == 0 ? 48 : 16, c.block_cols = 2 * c.unit_keys;
@@ -234,6 +235,8 @@ const GuardCase kCases[] = {
      [](Guarded::Side side) { guard_attention<float>(attention_block_f32, side); }},
     {"filigree_attention_block_bf16_avx512",
      [](Guarded::Side side) { guard_attention<uint16_t>(filigree_attention_block_bf16_avx512, side); }},
+    {"filigree_attention_block_bf16_amx",
+     [](Guarded::Side side) { guard_attention<uint16_t>(filigree_attention_block_bf16_amx, side, true); }},
     {"filigree_mlp_dot_f32_avx512",
      [](Guarded::Side side) { guard_dot(filigree_mlp_dot_f32_avx512, FILIGREE_DTYPE_F32, side); }},
     {"filigree_mlp_dot_bf16_avx512",
@@ -281,7 +284,7 @@ int main() {
         if (found == std::end(kCases))
             fail("kernels.def has %s, for which there is no guard-page case", kernel.symbol);
         if ((usable & kernel.required) != kernel.required) {
-            /* Simulated tiles meet guard pages in nm_amx_test. */
+            /* Simulated tiles meet guard pages in programs of their own. */
             if (std::strcmp(kernel.isa, "amx") == 0) continue;
             left_out += std::string(left_out.empty() ? "" : ", ") + kernel.symbol + " (" + kernel.isa + ")";
             continue;

@@ -94,6 +94,12 @@ constexpr auto block_bf16 = attention_block_bf16_avx512;
 constexpr void (*block_bf16)(const BlockCall<uint16_t> &) = nullptr;
 #endif
 
+#if FILIGREE_HAVE_AMX
+constexpr auto block_bf16_amx = attention_block_bf16_amx;
+#else
+constexpr void (*block_bf16_amx)(const BlockCall<uint16_t> &) = nullptr;
+#endif
+
 } // namespace
 } // namespace filigree
 
@@ -132,4 +138,16 @@ int32_t filigree_attention_block_bf16_avx512(const filigree_attention_mask *mask
                                                        static_cast<float *>(packed), begin, end,
                                                        static_cast<float *>(scratch)},
                          filigree::block_bf16, filigree::kAvx512 | FILIGREE_AVX512_BF16);
+}
+
+int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask, const filigree_attention_shape *shape,
+                                          const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out,
+                                          float *lse, float *state, void *packed, int64_t begin, int64_t end,
+                                          void *scratch) {
+    if (!filigree::may_use_amx()) return FILIGREE_UNSUPPORTED_ISA;
+    return filigree::run(filigree::BlockCall<uint16_t>{mask, shape, q, k, v, out, lse, state,
+                                                       static_cast<float *>(packed), begin, end,
+                                                       static_cast<float *>(scratch)},
+                         filigree::block_bf16_amx,
+                         filigree::kAvx512 | FILIGREE_AVX512_BF16 | FILIGREE_AMX_BF16);
 }

@@ -37,6 +37,7 @@ template <class T> struct PagedCall {
 
 void attention_block_f32_avx512(const BlockCall<float> &call);
 void attention_block_bf16_avx512(const BlockCall<uint16_t> &call);
+void attention_block_bf16_amx(const BlockCall<uint16_t> &call);
 void attention_paged_f32_avx512(const PagedCall<float> &call);
 void attention_paged_bf16_avx512(const PagedCall<uint16_t> &call);
 

@@ -159,9 +159,9 @@ void columns_of(const float *a, int64_t rows, int64_t depth, const float *b, int
 }
 
 /* C = (C or +0) + A * B; rows is a multiple of four. The panels at hand stay in L1 while the rows pass. A function of
- * its own: inlined, it lacks registers. */
+ * its own: inlined, it lacks registers. A class may have an overload. */
 template <class T>
-__attribute__((noinline)) void product(const float *a, int64_t rows, int64_t depth, const float *b,
+__attribute__((noinline)) void product(T, const float *a, int64_t rows, int64_t depth, const float *b,
                                        int64_t panel_words, int64_t panels, const Sums &sums, Ahead &ahead) {
     int64_t panel = 0;
     for (; panel + 4 <= panels; panel += 4)
@@ -289,9 +289,9 @@ template <class T> void step(const Plan<T> &p, const Tile &t, int64_t units, con
         float *scores = t.scores + u * m.unit_keys;
         Ahead ahead = Ahead::of(values + unit[u] * value_words, value_words * kWord, groups);
         for (int64_t d = 0; d < p.depth; d += kStep)
-            product<T>(t.queries + d / kStep * t.padded * kStride, t.padded, smaller(kStep, p.depth - d),
-                       keys + unit[u] * key_words + d * kLanes, p.depth * kLanes, m.unit_keys / kLanes,
-                       Sums{scores, kStride, d == 0, p.shape->scale}, ahead);
+            product(T{}, t.queries + d / kStep * t.padded * kStride, t.padded, smaller(kStep, p.depth - d),
+                    keys + unit[u] * key_words + d * kLanes, p.depth * kLanes, m.unit_keys / kLanes,
+                    Sums{scores, kStride, d == 0, p.shape->scale}, ahead);
         modify(p, t, t.entry + u, scores);
     }
     Ahead queries;
@@ -305,8 +305,8 @@ template <class T> void step(const Plan<T> &p, const Tile &t, int64_t units, con
         if (after != nullptr && entry_after + u < after->end)
             ahead = Ahead::of(p.call->packed + after->index * p.pair_words + list[entry_after + u] * key_words,
                               key_words * kWord, groups);
-        product<T>(t.scores + u * p.rows, t.padded, p.rows, values + unit[u] * value_words, p.rows * kLanes,
-                   p.width / kLanes, Sums{t.acc, p.width, t.fresh && u == 0, 1.0f}, ahead);
+        product(T{}, t.scores + u * p.rows, t.padded, p.rows, values + unit[u] * value_words, p.rows * kLanes,
+                p.width / kLanes, Sums{t.acc, p.width, t.fresh && u == 0, 1.0f}, ahead);
     }
 }
 

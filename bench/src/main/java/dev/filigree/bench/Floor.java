@@ -32,11 +32,6 @@ record Floor(String id, String what, double least, double goal, List<FloorCase> 
             cases.isEmpty() ? Optional.of("no cases") : Optional.empty(), "", Optional.empty());
     }
 
-    /** A floor that cannot be measured, and why. */
-    static Floor unmeasured(String id, String what, double least, double goal, String why) {
-        return of(id, what, least, goal, List.of(), times -> Double.NaN).missing(why);
-    }
-
     /** The same floor where it cannot be measured. */
     Floor missing(String why) {
         return new Floor(id, what, least, goal, List.of(), measure, Optional.of(why), note, base);

@@ -2,11 +2,13 @@ package dev.filigree.bench;
 
 import dev.filigree.Backend;
 import dev.filigree.DType;
+import dev.filigree.Refusal;
 import dev.filigree.format.NmPattern;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** The floors of N:M sparse GEMM; one thread. */
@@ -24,7 +26,6 @@ final class NmFloors {
     private static final int PROMPT = 256;
     /** Of a decode step's floor, what more than one token has to reach. */
     private static final double SEVERAL = 0.8;
-    private static final String NO_AMX = "no AMX kernel: this build has none for bf16 tiles";
 
     private NmFloors() {}
 
@@ -37,9 +38,8 @@ final class NmFloors {
         decode(floors, "nm-decode-f32-2to4", HALF, DType.F32, MKL, 1.5, 1.75);
         decode(floors, "nm-decode-bf16-2to4", HALF, DType.BF16, ONEDNN, 1.4, 1.65);
         decode(floors, "nm-decode-bf16-1to8", EIGHTH, DType.BF16, ONEDNN, 3.5, 5);
-        floors.add(amx("nm-vector-bf16-2to8", "V:N:M in bf16, V = 32, 2:8, T = 128 and more, over " + ONEDNN, 2, 3));
-        floors.add(amx("nm-vector-bf16-2to4", "V:N:M in bf16, V = 32, 2:4, T = 128 and more, over " + ONEDNN, 1.3,
-            1.7));
+        floors.add(shared("nm-vector-bf16-2to8", NmPattern.of(2, 8).withVector(32), 2, 3));
+        floors.add(shared("nm-vector-bf16-2to4", HALF.withVector(32), 1.3, 1.7));
         floors.add(Floor.of("nm-dense-bf16", "our own dense path in bf16, T = 32 to 512, over " + ONEDNN + ", least",
             0.9, 1, IntStream.of(32, 64, 128, 256, 512).mapToObj(
                 tokens -> (FloorCase) new NmFloorCase(SIZE, SIZE, ALL, tokens, DType.BF16, List.of(ONEDNN))).toList(),
@@ -81,8 +81,15 @@ final class NmFloors {
         }
     }
 
-    private static Floor amx(String id, String what, double least, double goal) {
-        return Floor.unmeasured(id, what, least, goal, NO_AMX);
+    /** Of AMX tiles on both sides where there are some, else of vdpbf16ps on both. */
+    private static Floor shared(String id, NmPattern pattern, double least, double goal) {
+        Floor floor = Floor.of(id, pattern + " in bf16, " + SIZE + " x " + SIZE + ", T = 128 and 256, over " + ONEDNN
+            + ", least", least, goal, IntStream.of(128, 256).mapToObj(
+                tokens -> (FloorCase) new NmFloorCase(SIZE, SIZE, pattern, tokens, DType.BF16, List.of(ONEDNN))).toList(),
+            FloorMeasures.leastOver(ONEDNN));
+        String missing = MachineReportSection.shortfalls(Backend.AVX512).stream().map(Refusal::reason)
+            .collect(Collectors.joining("; "));
+        return floor.noted(missing);
     }
 
     private static Floor vector() {

@@ -32,9 +32,12 @@ import java.util.Objects;
  * infinity, but the value of its key is multiplied by a weight of 0, so it must be finite. A query without keys gives
  * zeros, and a log-sum-exp of negative infinity.
  *
- * <p>The result has the same bits on every host backend and for every team size. Immutable and thread-safe: runs may
- * overlap, and share the worker team as {@link dev.filigree.Workers} says. Warm runs allocate nothing. {@link #close()}
- * gives the packed mask back. A run packs keys and values into memory that the plan keeps for the next one, up to about
+ * <p>The result has the same bits on every host backend and for every team size; but the kernel
+ * {@code attention_block_bf16_amx}, which {@link #explain()} names where the processor has AMX, adds in another order:
+ * its bits differ from those of other kernels, within the same bound, though not with the team.
+ *
+ * <p>Immutable and thread-safe: runs may overlap, and share the worker team as {@link dev.filigree.Workers} says. Warm
+ * runs allocate nothing. {@link #close()} gives the packed mask back. A run packs keys and values into memory that the plan keeps for the next one, up to about
  * 4 MiB a thread, or those of one key head.
  */
 public final class AttentionPlan implements AutoCloseable {
@@ -71,13 +74,14 @@ public final class AttentionPlan implements AutoCloseable {
         }
         return create(mask, options,
             Backends.select(options.backend(), OPERATION + " in " + options.dtype().id(),
-                provider -> provider.attention(options.dtype())));
+                provider -> provider.attention(options.dtype(), mask.grid().queries())));
     }
 
     /** With a provider that nobody looked up, for tests. */
     static AttentionPlan create(BlockMask mask, AttentionOptions options, KernelProvider provider) {
         return create(mask, options,
-            new Backends.Selection<>(provider, provider.attention(options.dtype()).orElseThrow(), List.of()));
+            new Backends.Selection<>(
+            provider, provider.attention(options.dtype(), mask.grid().queries()).orElseThrow(), List.of()));
     }
 
     private static AttentionPlan create(

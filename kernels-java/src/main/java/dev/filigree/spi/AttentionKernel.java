@@ -15,6 +15,11 @@ public interface AttentionKernel {
     /** The kernel's id, as in {@link KernelInfo}. */
     String id();
 
+    /** Whether sums have the written order, and so the bits of every other backend. AMX tiles add in their own. */
+    default boolean sharesBits() {
+        return true;
+    }
+
     /**
      * Computes work items {@code [begin, end)}, all of one kind.
      *

@@ -63,8 +63,9 @@ public interface KernelProvider {
      * Block-sparse attention on host operands, where the backend has it.
      *
      * @param dtype of queries, keys and values
+     * @param queries of a head: some kernels are for no fewer than they have registers for
      */
-    default Optional<AttentionKernel> attention(DType dtype) {
+    default Optional<AttentionKernel> attention(DType dtype, int queries) {
         return Optional.empty();
     }
 

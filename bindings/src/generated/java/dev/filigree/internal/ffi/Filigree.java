@@ -1306,6 +1306,77 @@ public class Filigree extends Filigree$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class filigree_attention_block_bf16_amx {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            Filigree.C_INT,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_POINTER,
+            Filigree.C_LONG,
+            Filigree.C_LONG,
+            Filigree.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("filigree_attention_block_bf16_amx");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static FunctionDescriptor filigree_attention_block_bf16_amx$descriptor() {
+        return filigree_attention_block_bf16_amx.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MethodHandle filigree_attention_block_bf16_amx$handle() {
+        return filigree_attention_block_bf16_amx.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static MemorySegment filigree_attention_block_bf16_amx$address() {
+        return filigree_attention_block_bf16_amx.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t filigree_attention_block_bf16_amx(const filigree_attention_mask *mask, const filigree_attention_shape *shape, const uint16_t *q, const uint16_t *k, const uint16_t *v, void *out, float *lse, float *state, void *packed, int64_t begin, int64_t end, void *scratch)
+     * }
+     */
+    public static int filigree_attention_block_bf16_amx(MemorySegment mask, MemorySegment shape, MemorySegment q, MemorySegment k, MemorySegment v, MemorySegment out, MemorySegment lse, MemorySegment state, MemorySegment packed, long begin, long end, MemorySegment scratch) {
+        var mh$ = filigree_attention_block_bf16_amx.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("filigree_attention_block_bf16_amx", mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+            }
+            return (int)mh$.invokeExact(mask, shape, q, k, v, out, lse, state, packed, begin, end, scratch);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int FILIGREE_MLP_BLOCK = (int)16L;
     /**
      * {@snippet lang=c :

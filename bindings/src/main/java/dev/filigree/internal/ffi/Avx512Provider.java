@@ -23,6 +23,9 @@ import java.util.function.Supplier;
 /** The native kernels for AVX-512 and its extensions, from {@code libfiligree.so}. */
 public final class Avx512Provider implements KernelProvider {
 
+    /** Rows of an AMX tile. */
+    private static final int TILE_ROWS = 16;
+
     private final Optional<Refusal> refusal = lookForRefusal();
     private final List<KernelInfo> kernels =
         refusal.isPresent() ? List.of() : KernelTable.read(ProcessorFeatures.read(), MaxIsa.current());
@@ -33,8 +36,10 @@ public final class Avx512Provider implements KernelProvider {
     private final Optional<NmKernel> nmBf16Tiles = bind(NativeNm.BF16_TILES_ID, NativeNm::bf16Tiles);
     private final Optional<MlpKernel> mlpF32 = bindMlp(DType.F32);
     private final Optional<MlpKernel> mlpBf16 = bindMlp(DType.BF16);
-    private final Optional<AttentionKernel> attentionF32 = bindAttention(DType.F32);
-    private final Optional<AttentionKernel> attentionBf16 = bindAttention(DType.BF16);
+    private final Optional<AttentionKernel> attentionF32 = bind(NativeAttention.F32_ID, NativeAttention::f32);
+    private final Optional<AttentionKernel> attentionBf16 = bind(NativeAttention.BF16_ID, NativeAttention::bf16);
+    private final Optional<AttentionKernel> attentionBf16Tiles =
+        bind(NativeAttention.BF16_TILES_ID, NativeAttention::bf16Tiles);
     private final Optional<PagedKernel> pagedF32 = bind(NativePaged.F32_ID, NativePaged::f32);
     private final Optional<PagedKernel> pagedBf16 = bind(NativePaged.BF16_ID, NativePaged::bf16);
     private final HugePages pages = new HugePages();
@@ -50,10 +55,6 @@ public final class Avx512Provider implements KernelProvider {
 
     private Optional<MlpKernel> bindMlp(DType dtype) {
         return bind(NativeMlp.ids(dtype).getFirst(), () -> new NativeMlp(dtype));
-    }
-
-    private Optional<AttentionKernel> bindAttention(DType dtype) {
-        return bind(NativeAttention.id(dtype), () -> new NativeAttention(dtype));
     }
 
     private static Optional<Refusal> lookForRefusal() {
@@ -131,10 +132,11 @@ public final class Avx512Provider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attention(DType dtype) {
+    public Optional<AttentionKernel> attention(DType dtype, int queries) {
         return switch (dtype) {
             case F32 -> attentionF32;
-            case BF16 -> attentionBf16;
+            case BF16 -> attentionBf16Tiles.filter(tiles -> queries >= TILE_ROWS && Tiles.GRANTED)
+                .or(() -> attentionBf16);
         };
     }
 

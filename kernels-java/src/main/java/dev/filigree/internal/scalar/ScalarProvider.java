@@ -81,7 +81,7 @@ public final class ScalarProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attention(DType dtype) {
+    public Optional<AttentionKernel> attention(DType dtype, int queries) {
         return Optional.of(attentions.get(dtype));
     }
 

@@ -85,7 +85,7 @@ public final class VectorProvider implements KernelProvider {
     }
 
     @Override
-    public Optional<AttentionKernel> attention(DType dtype) {
+    public Optional<AttentionKernel> attention(DType dtype, int queries) {
         return Optional.of(attentions.get(dtype));
     }
 

@@ -44,7 +44,7 @@ class AttentionMutationTest {
     void isCaughtWithinAHundredCases(Mistake mistake) {
         for (long seed = 0; seed < 100; seed++) {
             AttentionCase test = AttentionCase.random(seed);
-            AttentionKernel good = new ScalarProvider().attention(test.dtype()).orElseThrow();
+            AttentionKernel good = new ScalarProvider().attention(test.dtype(), 1).orElseThrow();
             KernelProvider provider = new Mutant(mistake, good);
             Arena arena = Arena.ofAuto();
             try (AttentionPlan plan = AttentionAccess.plan(test.mask(), test.options(), provider)) {
@@ -75,7 +75,7 @@ class AttentionMutationTest {
         }
 
         @Override
-        public Optional<AttentionKernel> attention(DType dtype) {
+        public Optional<AttentionKernel> attention(DType dtype, int queries) {
             return Optional.of(this);
         }
 

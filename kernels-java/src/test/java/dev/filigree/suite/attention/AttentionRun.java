@@ -25,7 +25,13 @@ public record AttentionRun(AttentionTensor out, DenseMatrix lse) {
     /** The host backends that have a kernel for a type. */
     public static List<Backend> backends(DType dtype) {
         return HostBackends.available().stream().filter(
-            backend -> Backends.provider(backend).orElseThrow().attention(dtype).isPresent()).toList();
+            backend -> Backends.provider(backend).orElseThrow().attention(dtype, 1).isPresent()).toList();
+    }
+
+    /** Whether a backend's result of a case has the scalar kernel's bits. */
+    public static boolean sharesBits(AttentionCase test, Backend backend) {
+        return Backends.provider(backend).orElseThrow().attention(test.dtype(), test.mask().grid().queries())
+            .orElseThrow().sharesBits();
     }
 
     /** Plans and runs a case on one backend with one team; the outputs live in the arena. */
