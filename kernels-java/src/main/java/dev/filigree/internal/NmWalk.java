@@ -164,8 +164,9 @@ public abstract class NmWalk extends PanelWalk implements NmKernel {
         boolean tokens = intField(packed, NmFormat.LAYOUT) == TOKEN_MAJOR;
         long tokenBytes = Float.BYTES * (field(packed, NmFormat.BLOCK_DEPTH) + TOKEN_GAP);
         int count = width == 1 ? 1 : width <= NmFormat.FEW / 2 ? NmFormat.FEW / 2 : NmFormat.FEW;
-        // Where a whole panel's sums of a pass fit, those of few tokens do for many more groups, and the longer the runs
-        // of memory that a pass reads, the faster. A group's room less keeps tokens' sums from the same sets of a cache.
+        // Where a whole panel's sums of a pass fit, those of few tokens do for many more groups, and the longer the
+        // runs of memory that a pass reads, the faster. The room of one group keeps the sums of tokens from the same
+        // sets of a cache.
         long passGroups = storedGroups * PANEL / count - 1;
         for (long pass = groupBegin; pass < groupEnd; pass += passGroups) {
             int groups = (int) Math.min(passGroups, groupEnd - pass);

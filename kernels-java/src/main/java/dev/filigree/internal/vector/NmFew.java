@@ -64,7 +64,7 @@ final class NmFew {
     }
 
     private static final MethodHandle[] ONE = {handle("one"), handle("oneOfStreams")};
-    private static final MethodHandle[] SEVERAL = {handle("four"), handle("eight")};
+    private static final MethodHandle[] SEVERAL = {handle("four"), handle("eight"), handle("eightOfPairs")};
 
     private NmFew() {}
 
@@ -112,8 +112,9 @@ final class NmFew {
                 }
                 return;
             }
-            SEVERAL[tokens / 8].invokeExact(values, words, bits, slots, firstColumns, window, place, groups, x,
-                tokenBytes, sums, sumBytes);
+            boolean pairs = tokens == 8 && window == 2 && slots % 2 == 0;
+            SEVERAL[pairs ? 2 : tokens / 8].invokeExact(values, words, bits, slots, firstColumns, window, place, groups,
+                x, tokenBytes, sums, sumBytes);
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
         }
@@ -336,6 +337,90 @@ final class NmFew {
                     s6 = index.selectFrom(b6).reinterpretAsFloats().fma(a, s6);
                     s7 = index.selectFrom(b7).reinterpretAsFloats().fma(a, s7);
                 }
+            }
+            s0.intoMemorySegment(ALL, end, ORDER);
+            s1.intoMemorySegment(ALL, end + sum, ORDER);
+            s2.intoMemorySegment(ALL, end + 2 * sum, ORDER);
+            s3.intoMemorySegment(ALL, end + 3 * sum, ORDER);
+            s4.intoMemorySegment(ALL, end + 4 * sum, ORDER);
+            s5.intoMemorySegment(ALL, end + 5 * sum, ORDER);
+            s6.intoMemorySegment(ALL, end + 6 * sum, ORDER);
+            s7.intoMemorySegment(ALL, end + sum7, ORDER);
+        }
+    }
+
+    /** {@link #eight} where each two entries meet elements of their own: a loop over two costs as much as they. */
+    private static void eightOfPairs(long values, long words, int bits, int slots, long firstColumns, int window,
+            int place, int groups, long x, long tokenBytes, long sums, long sumBytes) {
+        long columns = firstColumns & USER_SPACE;
+        long wordStep = 2L * bits & Byte.MAX_VALUE;
+        long second = bits & Byte.MAX_VALUE;
+        int mask = (1 << bits) - 1;
+        long token = tokenBytes & Integer.MAX_VALUE;
+        long sum = sumBytes & Integer.MAX_VALUE;
+        long token7 = 7 * tokenBytes & Integer.MAX_VALUE;
+        long sum7 = 7 * sumBytes & Integer.MAX_VALUE;
+        for (int strip = 0; strip < groups * STRIPS; strip++) {
+            long entries = (long) strip / STRIPS * slots;
+            int lane = strip % STRIPS * LENGTH;
+            long value = values + entries * SLOT + 4L * lane & USER_SPACE;
+            long word = words + 2 * entries * bits + (lane * bits >>> 3) & USER_SPACE;
+            IntVector shift = IntVector.fromMemorySegment(I32, ALL, SHIFTS.address() + bits * STEP & USER_SPACE, ORDER)
+                .add(lane * bits & 7);
+            long end = sums + strip * STEP & USER_SPACE;
+            FloatVector s0 = FloatVector.fromMemorySegment(F32, ALL, end, ORDER);
+            FloatVector s1 = FloatVector.fromMemorySegment(F32, ALL, end + sum, ORDER);
+            FloatVector s2 = FloatVector.fromMemorySegment(F32, ALL, end + 2 * sum, ORDER);
+            FloatVector s3 = FloatVector.fromMemorySegment(F32, ALL, end + 3 * sum, ORDER);
+            FloatVector s4 = FloatVector.fromMemorySegment(F32, ALL, end + 4 * sum, ORDER);
+            FloatVector s5 = FloatVector.fromMemorySegment(F32, ALL, end + 5 * sum, ORDER);
+            FloatVector s6 = FloatVector.fromMemorySegment(F32, ALL, end + 6 * sum, ORDER);
+            FloatVector s7 = FloatVector.fromMemorySegment(F32, ALL, end + sum7, ORDER);
+            for (int first = 0; first < slots; first += 2) {
+                int column = ALL.get(INT, columns + first * SLOT & USER_SPACE);
+                long from = x + 4L * (column & ~place) & USER_SPACE;
+                IntVector b0 = IntVector.fromMemorySegment(I32, ALL, from, ORDER);
+                IntVector b1 = IntVector.fromMemorySegment(I32, ALL, from + token, ORDER);
+                IntVector b2 = IntVector.fromMemorySegment(I32, ALL, from + 2 * token, ORDER);
+                IntVector b3 = IntVector.fromMemorySegment(I32, ALL, from + 3 * token, ORDER);
+                IntVector b4 = IntVector.fromMemorySegment(I32, ALL, from + 4 * token, ORDER);
+                IntVector b5 = IntVector.fromMemorySegment(I32, ALL, from + 5 * token, ORDER);
+                IntVector b6 = IntVector.fromMemorySegment(I32, ALL, from + 6 * token, ORDER);
+                IntVector b7 = IntVector.fromMemorySegment(I32, ALL, from + token7, ORDER);
+                long at = word + first * wordStep & USER_SPACE;
+                IntVector index = IntVector.broadcast(I32, ALL.get(INT, at));
+                if (LENGTH > WORD_LANES) {
+                    index = index.blend(ALL.get(INT, at + second), UPPER);
+                }
+                index = index.lanewise(VectorOperators.LSHR, shift).and(mask)
+                    .or(IntVector.fromMemorySegment(I32, ALL, columns + first * SLOT & USER_SPACE, ORDER)
+                        .and(place));
+                FloatVector a = FloatVector.fromMemorySegment(F32, ALL, value + first * SLOT & USER_SPACE, ORDER);
+                s0 = index.selectFrom(b0).reinterpretAsFloats().fma(a, s0);
+                s1 = index.selectFrom(b1).reinterpretAsFloats().fma(a, s1);
+                s2 = index.selectFrom(b2).reinterpretAsFloats().fma(a, s2);
+                s3 = index.selectFrom(b3).reinterpretAsFloats().fma(a, s3);
+                s4 = index.selectFrom(b4).reinterpretAsFloats().fma(a, s4);
+                s5 = index.selectFrom(b5).reinterpretAsFloats().fma(a, s5);
+                s6 = index.selectFrom(b6).reinterpretAsFloats().fma(a, s6);
+                s7 = index.selectFrom(b7).reinterpretAsFloats().fma(a, s7);
+                at = word + (first + 1) * wordStep & USER_SPACE;
+                index = IntVector.broadcast(I32, ALL.get(INT, at));
+                if (LENGTH > WORD_LANES) {
+                    index = index.blend(ALL.get(INT, at + second), UPPER);
+                }
+                index = index.lanewise(VectorOperators.LSHR, shift).and(mask)
+                    .or(IntVector.fromMemorySegment(I32, ALL, columns + (first + 1) * SLOT & USER_SPACE, ORDER)
+                        .and(place));
+                a = FloatVector.fromMemorySegment(F32, ALL, value + (first + 1) * SLOT & USER_SPACE, ORDER);
+                s0 = index.selectFrom(b0).reinterpretAsFloats().fma(a, s0);
+                s1 = index.selectFrom(b1).reinterpretAsFloats().fma(a, s1);
+                s2 = index.selectFrom(b2).reinterpretAsFloats().fma(a, s2);
+                s3 = index.selectFrom(b3).reinterpretAsFloats().fma(a, s3);
+                s4 = index.selectFrom(b4).reinterpretAsFloats().fma(a, s4);
+                s5 = index.selectFrom(b5).reinterpretAsFloats().fma(a, s5);
+                s6 = index.selectFrom(b6).reinterpretAsFloats().fma(a, s6);
+                s7 = index.selectFrom(b7).reinterpretAsFloats().fma(a, s7);
             }
             s0.intoMemorySegment(ALL, end, ORDER);
             s1.intoMemorySegment(ALL, end + sum, ORDER);

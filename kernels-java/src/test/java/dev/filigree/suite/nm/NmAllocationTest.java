@@ -28,7 +28,7 @@ class NmAllocationTest {
     @MethodSource("backends")
     void warmRunsAllocateNothing(Backend backend) {
         try (Workers team = Workers.of(2)) {
-            for (String pattern : new String[] {"2:4", "1:32", "16:2:4"}) {
+            for (String pattern : new String[] {"2:4", "1:8", "1:32", "16:2:4"}) {
                 for (Layout layout : Layout.values()) {
                     // Every tile of a panel, wide and narrow; rows in the lanes for one token and for several; a group
                     // that lacks rows, and three blocks, in the fewest multiply-adds.
