@@ -317,6 +317,7 @@ void spmm_csr_f32_avx512(const SpmmCall &call) {
     const int64_t per_panel = combines ? a.split_count : a.chunk_count;
     const int64_t base = combines ? multiplying : 0;
     const int64_t *chunk_starts = table<int64_t>(&a, a.chunk_starts);
+    if (a.group > 1 && call.begin == 0) prefetch_call(a);
 
     for (int64_t item = call.begin - base; item < call.end - base;) {
         const int64_t index = item / per_panel;

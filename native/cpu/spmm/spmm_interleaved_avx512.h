@@ -26,6 +26,8 @@ constexpr int64_t kInterleavedAhead = 1024;
 
 /* Of a call's first values, asked for while B is packed: then the hardware follows. */
 constexpr int64_t kFirstLines = 16;
+/* Whose entries those may be, in a matrix that is very sparse. */
+constexpr int64_t kFirstGroups = 16;
 
 struct InterleavedEntries {
     const uint16_t *columns;
@@ -274,6 +276,17 @@ template <class C> void finish_narrow(const Panel &p, const float *first, int64_
 FILIGREE_INLINE void prefetch_tables(const int64_t *starts, const int32_t *places, int64_t groups) {
     prefetch_bytes(starts, groups * int64_t{sizeof *starts});
     prefetch_bytes(places, groups * kGroup * int64_t{sizeof *places});
+}
+
+/*
+ * Of a call that begins with the first row: what it reads first, asked for at once. One after the other, each address
+ * from the table before, these would be three waits for memory, a tenth of the smallest products.
+ */
+FILIGREE_INLINE void prefetch_call(const filigree_spmm_packed &a) {
+    prefetch_bytes(table<int64_t>(&a, a.chunk_starts), 64);
+    prefetch_tables(table<int64_t>(&a, a.group_starts), table<int32_t>(&a, a.places), kFirstGroups);
+    prefetch_bytes(table<uint16_t>(&a, a.columns), kFirstLines / 2 * 64);
+    prefetch_bytes(table<float>(&a, a.values), kFirstLines * 64);
 }
 
 /* The rows that places [begin, end) of a pass name. */
