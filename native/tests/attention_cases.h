@@ -371,7 +371,8 @@ void check_attention(AttentionKernel<T> kernel, const AttentionCase &c, uint64_t
             written[at + d] = !c.state;
         }
         for (int64_t x = 0; c.state && x < 16; ++x)
-            CHECK(same_bits(left[c.dim + x], e.l[x]) || (c.tiles && is_near(left[c.dim + x], e.l[x], e.l[x], e.score_error)));
+            CHECK(same_bits(left[c.dim + x], e.l[x]) ||
+                  (c.tiles && is_near(left[c.dim + x], e.l[x], e.l[x], e.score_error)));
         const float m = c.state ? left[c.dim + 16] : lse.as()[row];
         if (!same_bits(m, e.m) && !(c.tiles && is_near(m, e.m, 1.0f, e.score_error)))
             fail("row %lld: maximum or lse; %s", static_cast<long long>(row), text);

@@ -1,6 +1,6 @@
 /*
- * Every nm kernel against the scalar sums of nm_cases.h, bit for bit, or with tiles within the tolerance of all results.
- * `nm_test [seed [cases]]` replays another draw. nm_amx_test is the same with simulated tiles.
+ * Every nm kernel against the scalar sums of nm_cases.h, bit for bit, or with tiles within the tolerance of all
+ * results. `nm_test [seed [cases]]` replays another draw. nm_amx_test is the same with simulated tiles.
  */
 #include "nm_cases.h"
 
@@ -16,7 +16,8 @@ constexpr int32_t kPatterns[][3] = {{2, 4, 1},  {1, 4, 1},  {4, 8, 1},  {1, 8, 1
                                     {3, 4, 1},  {15, 16, 1}, {7, 8, 8}};
 
 /* Whose rows share their positions. */
-constexpr int32_t kTilePatterns[][3] = {{4, 4, 1}, {1, 1, 1}, {5, 5, 8}, {2, 4, 16}, {3, 7, 16}, {1, 8, 32}, {1, 16, 64}};
+constexpr int32_t kTilePatterns[][3] = {{4, 4, 1},  {1, 1, 1},  {5, 5, 8},  {2, 4, 16},
+                                        {3, 7, 16}, {1, 8, 32}, {1, 16, 64}};
 
 template <class E> void check_random(NmKernel<E> kernel, bool tiles, uint64_t seed, int cases) {
     for (int i = 0; i < cases; ++i) {

@@ -2,10 +2,10 @@
  * out = softmax(scale * q k^T) v over the blocks of scores that a mask lists, bf16 with f32 sums: the kernel of
  * attention_block_bf16_avx512.h with both products by AMX tiles.
  *
- * Their parts are tiles as they lie: queries, and weights after them, are rows of words, packed keys and values panels of
- * 16 columns with a word a row. Two parts of 16 rows by two panels are four tiles of sums; 16 words of depth take four
- * loads of a tile, about 10 clocks each, and four multiplications of 16. Depth that is left is added by vdpbf16ps, and
- * so is all of a tile of fewer than 16 rows.
+ * Operands are tiles as they lie: queries and weights are rows of words, packed keys and values panels of 16 columns by
+ * a word a row. Two parts of 16 rows by two panels are four tiles of sums; 16 words of depth take four loads of a tile,
+ * about 10 clocks each, and four multiplications of 16. Depth that is left is added by vdpbf16ps, and so is all that a
+ * tile of fewer than 16 query rows needs.
  */
 #if !defined(__AVX512BF16__)
 #error "this file must be compiled for AVX512_BF16, which every processor with AMX has"

@@ -5,10 +5,10 @@
  *   feature-major   B[cols][n], C[rows][n]
  *   token-major     B[n][cols], C[n][rows]
  *
- * Panels, passes, blocks and the compressed tokens are those of nm_packed_bf16_avx512. Their parts are tiles as they
- * lie: 16 pairs of a group's values are words[16 pairs][16 rows], as many of 16 tokens are [16 tokens][16 pairs], and the
- * group's sums [16 tokens][16 rows]. Up to 15 pairs that are left of a block are added by vdpbf16ps, and so is all of
- * up to four tokens, for which the bytes of the values bound the time.
+ * Panels, passes, blocks and the compressed tokens are those of nm_packed_bf16_avx512. They are tiles as they lie: 16
+ * pairs of a group's values are words[16 pairs][16 rows], as many of 16 tokens [16 tokens][16 pairs], and the group's
+ * sums [16 tokens][16 rows]. Up to 15 pairs that are left of a block are added by vdpbf16ps, and so is all of up to four
+ * tokens, for which the bytes of the values bound the time.
  *
  * Two groups x 32 tokens are four tiles of sums. 32 columns of them take four loads of a tile, about 10 clocks each,
  * and four multiplications of 16. With fewer loads a multiplication it is bound by these.
@@ -41,8 +41,8 @@ template <int T> FILIGREE_INLINE void end_sums(float *sums, int64_t sums_apart, 
 }
 
 /*
- * sums += of G groups, `apart` vectors from each other, and T parts of the tokens, the second `second` tokens behind the
- * first. All sums are loaded before any is stored, so that the parts may overlap: what they share is computed twice.
+ * sums += of G groups, `apart` vectors from each other, and T parts of the tokens, which begin `second` tokens apart.
+ * All sums are loaded before any is stored, so that the parts may overlap: what they share is computed twice.
  */
 template <int G, int T>
 FILIGREE_INLINE void add_tiles(const __m512i *values, int64_t apart, int64_t steps, const uint16_t *x, int64_t pitch,
@@ -76,7 +76,7 @@ void add_groups(const Panel &p, const BlockRows<Bf16> &rows, int64_t group, cons
     const int64_t apart = rows.vectors, sums_apart = p.width * kLanes;
     const int64_t steps = rows.vectors / kTileRows, rest = rows.vectors % kTileRows;
     if (steps > 0) {
-        /* Parts are alike, so the last begins where it ends with the panel. The one that it overlaps is added with it. */
+        /* Parts are alike, so the last ends with the panel. The one that it overlaps is added with it. */
         const int64_t parts = (p.width + kTileRows - 1) / kTileRows, last = p.width - smaller(p.width, kTileRows);
         int64_t part = 0;
         if (parts % 2 == 1)

@@ -84,8 +84,8 @@ final class NmFloors {
     /** Of AMX tiles on both sides where there are some, else of vdpbf16ps on both. */
     private static Floor shared(String id, NmPattern pattern, double least, double goal) {
         Floor floor = Floor.of(id, pattern + " in bf16, " + SIZE + " x " + SIZE + ", T = 128 and 256, over " + ONEDNN
-            + ", least", least, goal, IntStream.of(128, 256).mapToObj(
-                tokens -> (FloorCase) new NmFloorCase(SIZE, SIZE, pattern, tokens, DType.BF16, List.of(ONEDNN))).toList(),
+            + ", least", least, goal, IntStream.of(128, 256).mapToObj(tokens ->
+                (FloorCase) new NmFloorCase(SIZE, SIZE, pattern, tokens, DType.BF16, List.of(ONEDNN))).toList(),
             FloorMeasures.leastOver(ONEDNN));
         String missing = MachineReportSection.shortfalls(Backend.AVX512).stream().map(Refusal::reason)
             .collect(Collectors.joining("; "));

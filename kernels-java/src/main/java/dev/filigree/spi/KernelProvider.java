@@ -63,7 +63,7 @@ public interface KernelProvider {
      * Block-sparse attention on host operands, where the backend has it.
      *
      * @param dtype of queries, keys and values
-     * @param queries of a head: some kernels are for no fewer than they have registers for
+     * @param queries of a head: some kernels need enough to fill their registers
      */
     default Optional<AttentionKernel> attention(DType dtype, int queries) {
         return Optional.empty();

@@ -83,6 +83,7 @@ public final class Avx512Provider implements KernelProvider {
         return refusal;
     }
 
+    /** Without those of AMX tiles once the operating system has refused them. */
     @Override
     public List<KernelInfo> kernels() {
         boolean tiles = kernels.isEmpty() || !ProcessorFeatures.read().refusesTiles();

@@ -72,7 +72,8 @@ record ProcessorFeatures(int cpuid, int usable, int amxPermission) {
     private Optional<Refusal> tileRefusal(MaxIsa cap) {
         int amx = Filigree.FILIGREE_AMX_BF16();
         if ((amx & ~cpuid) != 0) {
-            return refuse("the processor has no AMX: without bf16 tiles", "nothing to install; AVX-512 does their work");
+            return refuse("the processor has no AMX: without bf16 tiles",
+                "nothing to install; AVX-512 does their work");
         }
         if ((amx & ~usable) != 0) {
             return refuse("the processor has AMX, but the operating system or the hypervisor turned it off: without "
