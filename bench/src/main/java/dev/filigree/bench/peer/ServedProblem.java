@@ -21,6 +21,10 @@ final class ServedProblem implements AutoCloseable {
     /** Copies that are mostly padding could exhaust the memory. */
     private static final int MOST_PADDING = 2;
     private static final long TRIAL_NANOS = 20_000_000;
+    /** A run that takes so long is timed once. */
+    private static final long LONG_NANOS = 2_000_000_000;
+    /** How many times slower than another variant one may be when cold, and still turn out faster. */
+    private static final int HOPELESS = 8;
 
     private final Arena shared;
     private final PeerProblem problem;
@@ -64,7 +68,7 @@ final class ServedProblem implements AutoCloseable {
             boolean kept = false;
             try {
                 candidate.pack(cache);
-                double nanos = variants.size() == 1 ? 0 : candidate.trial();
+                double nanos = variants.size() == 1 ? 0 : candidate.trial(best);
                 if (nanos < best) {
                     best = nanos;
                     if (chosen != null) {
@@ -127,8 +131,12 @@ final class ServedProblem implements AutoCloseable {
             packMillis.add((System.nanoTime() - start) / 1e6);
         }
 
-        /** The time of a run, in nanoseconds: the least of a few means, after one that does not count. */
-        double trial() {
+        /**
+         * The time of a run, in nanoseconds: the least of a few means, after one that does not count. But that one is
+         * all that is measured of a variant that is hopeless beside {@code other}, the best so far, or takes seconds: a
+         * library's reference code takes minutes.
+         */
+        double trial(double other) {
             double best = Double.POSITIVE_INFINITY;
             for (int i = 0; i <= TRIALS; i++) {
                 long nanos = 0;
@@ -137,7 +145,11 @@ final class ServedProblem implements AutoCloseable {
                     nanos += run(1);
                     runs++;
                 }
-                best = i == 0 ? best : Math.min(best, (double) nanos / runs);
+                double mean = (double) nanos / runs;
+                if (i == 0 && (mean > HOPELESS * other || mean > LONG_NANOS)) {
+                    return mean;
+                }
+                best = i == 0 ? best : Math.min(best, mean);
             }
             return best;
         }

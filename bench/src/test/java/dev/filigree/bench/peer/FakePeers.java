@@ -11,6 +11,9 @@ public final class FakePeers implements PeerLibrary {
     static final List<String> NAMES = List.of("fake-right", "fake-wrong", "fake-noisy", "fake-crashing",
         "fake-refusing", "fake-choosy", "fake-hoarding", "fake-sparse");
 
+    /** Of the variant that nobody would wait for. */
+    static int hopelessRuns;
+
     /** Called by the service loader. */
     public FakePeers() {}
 
@@ -28,7 +31,8 @@ public final class FakePeers implements PeerLibrary {
     public List<PeerVariant> spmm(String name, SpmmPeerProblem problem) {
         PeerVariant plain = new Variant(name, problem, 0);
         return name.equals("fake-choosy") ? List.of(new Variant("fake-refusing", problem, 0),
-            new Variant("slow", problem, 2_000_000), new Variant("quick", problem, 0)) : List.of(plain);
+            new Variant("slow", problem, 2_000_000), new Variant("quick", problem, 0),
+            new Variant("hopeless", problem, 30_000_000)) : List.of(plain);
     }
 
     @Override
@@ -86,6 +90,9 @@ public final class FakePeers implements PeerLibrary {
         }
 
         private void run(MemorySegment input, MemorySegment output) {
+            if (kernel.equals("hopeless")) {
+                hopelessRuns++;
+            }
             if (kernel.equals("fake-crashing")) {
                 System.err.println("the reason why");
                 Runtime.getRuntime().halt(3);

@@ -76,7 +76,9 @@ class PeerServerTest {
     @Test
     void takesTheFastestWayThatWorks() throws IOException {
         String open = "open 1 fake-choosy " + shared() + " 0 " + String.join(" ", SHAPE.words());
+        int before = FakePeers.hopelessRuns;
         assertThat(serve(open)).singleElement().asString().endsWith("quick + activation pass");
+        assertThat(FakePeers.hopelessRuns - before).as("runs of a variant that is far too slow").isEqualTo(1);
     }
 
     @Test
