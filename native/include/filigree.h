@@ -108,10 +108,13 @@ enum {
 };
 
 /*
- * Columns of B (or tokens) that one work item covers. A tile row and an accumulator row hold the panel's width
+ * Columns of B (or tokens) that one work item covers: 64, and in the last panel up to 112, since three more vectors cost
+ * far less than a panel of their own; with a fourth, B's rows would no longer lie in a first-level cache. So there are
+ * (n - 48) / 64 panels, rounded up, or one for 0 < n <= 48. A tile row and an accumulator row hold the panel's width
  * rounded up to 16 floats.
  */
 #define FILIGREE_SPMM_PANEL 64
+#define FILIGREE_SPMM_WIDEST_PANEL 112
 
 /* Values of filigree_spmm_packed.tiled. */
 enum {
@@ -149,11 +152,11 @@ enum {
  * group_starts[k * (groups + 1) + g] up to group_starts[k * (groups + 1) + g + 1] of columns and values; their columns
  * count from the start of the block.
  *
- * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, min(n, 64 p + 64)) of C, and the
- * virtual rows chunk_starts[i] up to chunk_starts[i + 1]; where rows come in groups, those that these places name, which
- * are not the others of their pass. After all those, and only when every one is done, come
- * the items that combine: item panels * chunk_count + p * split_count + j adds up the slots of split row j for
- * panel p, in slot order, and writes the row.
+ * Work items. Item p * chunk_count + i covers panel p, that is columns [64 p, 64 p + 64) of C, or [64 p, n) where p is
+ * the last, and the virtual rows chunk_starts[i] up to chunk_starts[i + 1]; where rows come in groups, those that these
+ * places name, which are not the others of their pass. After all those, and only when every one is done, come the items
+ * that combine: item panels * chunk_count + p * split_count + j adds up the slots of split row j for panel p, in slot
+ * order, and writes the row.
  *
  * Order of sums. acc = +0; acc = fma(a, b, acc) over the virtual row's entries in column order. A split row is
  * ((s0 + s1) + s2) + ... Then y = alpha * acc; if beta != 0, y = fma(beta, c, y); if there is a bias,
@@ -176,8 +179,9 @@ typedef struct filigree_spmm_packed {
     int64_t split_count;   /* split rows */
     int64_t partial_count; /* slots: segments of split rows */
     int64_t scratch_bytes; /* that a kernel call needs, 64-byte aligned: the tile, unless there is none; pass_rows
-                              accumulators; two blocks of 64 x 64 floats to transpose or finish in; with no tile, 32
-                              rows to gather B in and two more for their entries */
+                              accumulators, both of 112 floats a row; two blocks of 64 x 64 floats to transpose or
+                              finish in; with no tile, 32 rows of 64 floats to gather B in and two more for their
+                              entries */
     int32_t layout;        /* FILIGREE_FEATURE_MAJOR: B is cols x n, C is rows x n.
                               FILIGREE_TOKEN_MAJOR: B is n x cols, C is n x rows */
     int32_t activation;

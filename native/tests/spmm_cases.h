@@ -97,7 +97,7 @@ public:
                                                       : std::min(options.block_depth, m.cols);
         const int64_t group_rows = (h.virtual_rows + options.group - 1) / options.group * options.group;
         const int64_t sum_rows = std::min(options_.pass_rows, group_rows);
-        h.scratch_bytes = (tile_rows + sum_rows) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
+        h.scratch_bytes = (tile_rows + sum_rows) * FILIGREE_SPMM_WIDEST_PANEL * int64_t{sizeof(float)};
 
         shuffle_places(chunk_starts, group_rows, random);
         sort_into_blocks();
@@ -283,7 +283,8 @@ struct SpmmOperands {
 
 /* All work items, in ranges of random length and in random order; the combining ones last. */
 inline void run_items(SpmmKernel kernel, const SpmmOperands &o, const Shape &shape, Random &random) {
-    const int64_t panels = (o.n + FILIGREE_SPMM_PANEL - 1) / FILIGREE_SPMM_PANEL;
+    int64_t panels = o.n > 0;
+    while (o.n > FILIGREE_SPMM_PANEL * (panels - 1) + FILIGREE_SPMM_WIDEST_PANEL) ++panels;
     const int64_t multiplying = panels * o.a->chunk_count;
     const int64_t items = multiplying + panels * o.a->split_count;
     for (const auto &[low, high] : {std::pair(int64_t{0}, multiplying), std::pair(multiplying, items)}) {

@@ -102,7 +102,7 @@ int check_every_tail(SpmmKernel kernel, uint64_t seed) {
     turns.group = blocks_turns.group = blocks_turns_tokens.group = FILIGREE_SPMM_INTERLEAVED;
     for (const PackOptions &pack :
          {in_place, one_tile, blocks, one_tile_tokens, blocks_tokens, turns, blocks_turns, blocks_turns_tokens}) {
-        for (int64_t n = 1; n <= 130; ++n, ++cases)
+        for (int64_t n = 1; n <= 194; ++n, ++cases)
             check_case(kernel, {seed + n, 23, 29, n, 0.3, pack, n % 3, n % 2, 1.0f, 0.0f});
     }
     return cases;

@@ -2,8 +2,8 @@
 #define FILIGREE_CPU_COMMON_PANEL_AVX512_H
 
 /*
- * A panel of up to 64 columns of C = activation(alpha * A * B + beta * C + bias), or of as many tokens: rows
- * of Z = 1..4 vectors, the tile of B that they are made from, and what becomes of a finished sum. It is all
+ * A panel of up to 112 columns of C = activation(alpha * A * B + beta * C + bias), or of as many tokens: rows
+ * of Z = 1..7 vectors, the tile of B that they are made from, and what becomes of a finished sum. It is all
  * that the sparse and the dense kernels have in common.
  *
  * P stands for a kernel's own panel, which has
@@ -46,7 +46,8 @@ constexpr int64_t smaller(int64_t x, int64_t y) { return x < y ? x : y; }
 /* Named members: gcc spills an array of vectors in every iteration. Those past Z are dead. */
 template <int Z> struct Sums {
     __m512 v0 = _mm512_setzero_ps(), v1 = _mm512_setzero_ps(), v2 = _mm512_setzero_ps(),
-           v3 = _mm512_setzero_ps();
+           v3 = _mm512_setzero_ps(), v4 = _mm512_setzero_ps(), v5 = _mm512_setzero_ps(),
+           v6 = _mm512_setzero_ps();
 };
 
 template <int Z> FILIGREE_INLINE void load(Sums<Z> &s, const float *from) {
@@ -54,6 +55,9 @@ template <int Z> FILIGREE_INLINE void load(Sums<Z> &s, const float *from) {
     if constexpr (Z > 1) s.v1 = _mm512_loadu_ps(from + 16);
     if constexpr (Z > 2) s.v2 = _mm512_loadu_ps(from + 32);
     if constexpr (Z > 3) s.v3 = _mm512_loadu_ps(from + 48);
+    if constexpr (Z > 4) s.v4 = _mm512_loadu_ps(from + 64);
+    if constexpr (Z > 5) s.v5 = _mm512_loadu_ps(from + 80);
+    if constexpr (Z > 6) s.v6 = _mm512_loadu_ps(from + 96);
 }
 
 template <int Z> FILIGREE_INLINE void store(const Sums<Z> &s, float *to) {
@@ -61,6 +65,9 @@ template <int Z> FILIGREE_INLINE void store(const Sums<Z> &s, float *to) {
     if constexpr (Z > 1) _mm512_storeu_ps(to + 16, s.v1);
     if constexpr (Z > 2) _mm512_storeu_ps(to + 32, s.v2);
     if constexpr (Z > 3) _mm512_storeu_ps(to + 48, s.v3);
+    if constexpr (Z > 4) _mm512_storeu_ps(to + 64, s.v4);
+    if constexpr (Z > 5) _mm512_storeu_ps(to + 80, s.v5);
+    if constexpr (Z > 6) _mm512_storeu_ps(to + 96, s.v6);
 }
 
 /* ---- tiles ---- */
@@ -71,7 +78,10 @@ template <int Z> FILIGREE_INLINE void load(Sums<Z> &s, const float *from, __mmas
     s.v0 = _mm512_maskz_loadu_ps(Z == 1 ? tail : all, from);
     if constexpr (Z > 1) s.v1 = _mm512_maskz_loadu_ps(Z == 2 ? tail : all, from + 16);
     if constexpr (Z > 2) s.v2 = _mm512_maskz_loadu_ps(Z == 3 ? tail : all, from + 32);
-    if constexpr (Z > 3) s.v3 = _mm512_maskz_loadu_ps(tail, from + 48);
+    if constexpr (Z > 3) s.v3 = _mm512_maskz_loadu_ps(Z == 4 ? tail : all, from + 48);
+    if constexpr (Z > 4) s.v4 = _mm512_maskz_loadu_ps(Z == 5 ? tail : all, from + 64);
+    if constexpr (Z > 5) s.v5 = _mm512_maskz_loadu_ps(Z == 6 ? tail : all, from + 80);
+    if constexpr (Z > 6) s.v6 = _mm512_maskz_loadu_ps(tail, from + 96);
 }
 
 /* tile[r][..] = B[first_row + r][panel] */
@@ -126,19 +136,20 @@ FILIGREE_INLINE __m512 finish(const P &p, __m512 sum, const float *c, __mmask16 
 
 /* A whole row of C, feature-major. */
 template <int Z, class P> FILIGREE_INLINE void finish_row(const P &p, const Sums<Z> &s, int64_t row) {
-    constexpr __mmask16 all = 0xffff;
-    float *c = p.call->c + row * p.call->c_stride + p.first;
+    float *const first = p.call->c + row * p.call->c_stride + p.first;
     const __m512 bias = p.bias != nullptr ? _mm512_set1_ps(p.bias[row]) : _mm512_setzero_ps();
-    _mm512_mask_storeu_ps(c, Z == 1 ? p.tail : all, finish(p, s.v0, c, Z == 1 ? p.tail : all, bias));
-    if constexpr (Z > 1) {
-        const __mmask16 lanes = Z == 2 ? p.tail : all;
-        _mm512_mask_storeu_ps(c + 16, lanes, finish(p, s.v1, c + 16, lanes, bias));
-    }
-    if constexpr (Z > 2) {
-        const __mmask16 lanes = Z == 3 ? p.tail : all;
-        _mm512_mask_storeu_ps(c + 32, lanes, finish(p, s.v2, c + 32, lanes, bias));
-    }
-    if constexpr (Z > 3) _mm512_mask_storeu_ps(c + 48, p.tail, finish(p, s.v3, c + 48, p.tail, bias));
+    const auto write = [&](int i, __m512 sum) {
+        const __mmask16 lanes = i == Z - 1 ? p.tail : 0xffff;
+        float *const c = first + 16 * i;
+        _mm512_mask_storeu_ps(c, lanes, finish(p, sum, c, lanes, bias));
+    };
+    write(0, s.v0);
+    if constexpr (Z > 1) write(1, s.v1);
+    if constexpr (Z > 2) write(2, s.v2);
+    if constexpr (Z > 3) write(3, s.v3);
+    if constexpr (Z > 4) write(4, s.v4);
+    if constexpr (Z > 5) write(5, s.v5);
+    if constexpr (Z > 6) write(6, s.v6);
 }
 
 /* `count` <= 16 consecutive rows of A from `row` on, token-major: their sums lie in `sums`, Z vectors a row.

@@ -33,13 +33,13 @@ bool is_sane(const filigree_spmm_packed &a) {
 
 int64_t least_scratch(const filigree_spmm_packed &a) {
     const int64_t sums = smaller(a.pass_rows, round_up(a.virtual_rows, a.group));
-    return (tile_rows_of(a) + sums) * FILIGREE_SPMM_PANEL * int64_t{sizeof(float)};
+    return (tile_rows_of(a) + sums) * FILIGREE_SPMM_WIDEST_PANEL * int64_t{sizeof(float)};
 }
 
 int32_t check(const SpmmCall &call) {
     if (call.a == nullptr || !is_sane(*call.a) || call.n < 0) return FILIGREE_INVALID_ARGUMENT;
     const filigree_spmm_packed &a = *call.a;
-    const int64_t panels = round_up(call.n, FILIGREE_SPMM_PANEL) / FILIGREE_SPMM_PANEL;
+    const int64_t panels = panels_of(call.n);
     const int64_t multiplying = panels * a.chunk_count;
     const int64_t items = multiplying + panels * a.split_count;
     if (call.begin < 0 || call.end < call.begin || call.end > items) return FILIGREE_INVALID_ARGUMENT;

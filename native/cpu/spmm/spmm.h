@@ -21,6 +21,12 @@ struct SpmmCall {
     void *scratch;
 };
 
+/* As filigree.h cuts n columns. */
+inline int64_t panels_of(int64_t n) {
+    constexpr int64_t spare = FILIGREE_SPMM_WIDEST_PANEL - FILIGREE_SPMM_PANEL;
+    return n <= spare ? n > 0 : (n - spare + FILIGREE_SPMM_PANEL - 1) / FILIGREE_SPMM_PANEL;
+}
+
 inline int64_t groups_of(const filigree_spmm_packed &a) { return (a.virtual_rows + a.group - 1) / a.group; }
 
 /*

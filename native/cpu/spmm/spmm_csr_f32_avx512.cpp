@@ -8,16 +8,17 @@
  * filigree.h has the packed format and the order of sums, which makes the result the same bits as every other
  * f32 kernel of this operation: each lane is one chain of fused multiply-adds over a virtual row's nonzeros.
  *
- * For each panel of up to 64 columns of B:
+ * For each panel of 64 columns of B, or up to 112 in the last:
  *   for each pass of pass_rows virtual rows, for each block of columns of A:
- *     copy block x panel of B into the tile (16 to 64 floats a row, zero padded), unless B is read in place
+ *     copy block x panel of B into the tile (16 to 112 floats a row, zero padded), unless B is read in place
  *     for each virtual row: sums += value * tile[column] over its nonzeros in the block
  *   after the last block: epilogue, into C or into the row's partial slot
- * A panel's sums are Z = 1..4 vectors. They stay in registers from a row's first nonzero to its last in the
+ * A panel's sums are Z = 1..7 vectors. They stay in registers from a row's first nonzero to its last in the
  * block, and pass through scratch only between blocks or on their way to a transposition.
  *
  * One nonzero takes Z loads of B, one broadcast load and one index load for Z multiply-adds, so loads bound
- * it, not arithmetic, while B comes from L1 or L2. Chains bound it too: a multiply-add takes 4 clocks and two
+ * it, not arithmetic, while B comes from L1 or L2. Hence the wide last panel: a fifth vector is one load more, a panel
+ * of its own three. Chains bound it too: a multiply-add takes 4 clocks and two
  * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time.
  * Matrices packed for narrow products have kernels of their own, in spmm_interleaved_avx512.h.
  */
@@ -89,6 +90,9 @@ FILIGREE_INLINE void add(Sums<Z> &s, const B &b, const Entries &entries, int64_t
     if constexpr (Z > 1) s.v1 = _mm512_fmadd_ps(a, b.template vector<1>(row), s.v1);
     if constexpr (Z > 2) s.v2 = _mm512_fmadd_ps(a, b.template vector<2>(row), s.v2);
     if constexpr (Z > 3) s.v3 = _mm512_fmadd_ps(a, b.template vector<3>(row), s.v3);
+    if constexpr (Z > 4) s.v4 = _mm512_fmadd_ps(a, b.template vector<4>(row), s.v4);
+    if constexpr (Z > 5) s.v5 = _mm512_fmadd_ps(a, b.template vector<5>(row), s.v5);
+    if constexpr (Z > 6) s.v6 = _mm512_fmadd_ps(a, b.template vector<6>(row), s.v6);
 }
 
 /*
@@ -295,13 +299,16 @@ template <int Z> void combine(const Panel &p, int64_t j) {
         if constexpr (Z > 1) s.v1 = _mm512_add_ps(s.v1, slot.v1);
         if constexpr (Z > 2) s.v2 = _mm512_add_ps(s.v2, slot.v2);
         if constexpr (Z > 3) s.v3 = _mm512_add_ps(s.v3, slot.v3);
+        if constexpr (Z > 4) s.v4 = _mm512_add_ps(s.v4, slot.v4);
+        if constexpr (Z > 5) s.v5 = _mm512_add_ps(s.v5, slot.v5);
+        if constexpr (Z > 6) s.v6 = _mm512_add_ps(s.v6, slot.v6);
     }
     if (p.a->layout == FILIGREE_FEATURE_MAJOR) {
         finish_row(p, s, row);
         if (!is_in_registers(p.a->activation))
             activate_row(p.a->activation, p.call->c + row * p.call->c_stride + p.first, p.width);
     } else {
-        alignas(64) float sums[FILIGREE_SPMM_PANEL];
+        alignas(64) float sums[Z * kLanes];
         store(s, sums);
         finish_tokens<Z>(p, sums, row, 1);
     }
@@ -311,8 +318,7 @@ template <int Z> void combine(const Panel &p, int64_t j) {
 
 void spmm_csr_f32_avx512(const SpmmCall &call) {
     const filigree_spmm_packed &a = *call.a;
-    const int64_t panels = (call.n + FILIGREE_SPMM_PANEL - 1) / FILIGREE_SPMM_PANEL;
-    const int64_t multiplying = panels * a.chunk_count;
+    const int64_t multiplying = panels_of(call.n) * a.chunk_count;
     const bool combines = call.begin >= multiplying;
     const int64_t per_panel = combines ? a.split_count : a.chunk_count;
     const int64_t base = combines ? multiplying : 0;
@@ -338,7 +344,10 @@ void spmm_csr_f32_avx512(const SpmmCall &call) {
         case 1: run(std::integral_constant<int, 1>()); break;
         case 2: run(std::integral_constant<int, 2>()); break;
         case 3: run(std::integral_constant<int, 3>()); break;
-        default: run(std::integral_constant<int, 4>()); break;
+        case 4: run(std::integral_constant<int, 4>()); break;
+        case 5: run(std::integral_constant<int, 5>()); break;
+        case 6: run(std::integral_constant<int, 6>()); break;
+        default: run(std::integral_constant<int, 7>()); break;
         }
         item += end - begin;
     }

@@ -27,7 +27,7 @@ struct Panel {
     float *partials;     /* of this panel */
     int64_t partial_stride;
     int64_t first;  /* column of B and C, or token */
-    int64_t width;  /* 1..64 */
+    int64_t width;  /* 1..112 */
     __mmask16 tail; /* lanes of the last vector */
 };
 
@@ -43,7 +43,7 @@ Panel panel_of(const SpmmCall &call, int64_t index) {
     p.targets = table<int32_t>(a, a->targets);
     p.bias = a->bias != 0 ? table<float>(a, a->bias) : nullptr;
     p.first = index * FILIGREE_SPMM_PANEL;
-    p.width = smaller(FILIGREE_SPMM_PANEL, call.n - p.first);
+    p.width = index + 1 < panels_of(call.n) ? FILIGREE_SPMM_PANEL : call.n - p.first;
     p.tail = first_lanes((p.width - 1) % kLanes + 1);
     p.partials = call.partials != nullptr ? call.partials + p.first : nullptr;
     p.partial_stride = (call.n + FILIGREE_SPMM_PANEL - 1) / FILIGREE_SPMM_PANEL * FILIGREE_SPMM_PANEL;

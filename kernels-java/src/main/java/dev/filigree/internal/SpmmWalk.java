@@ -13,7 +13,8 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * SpMM over packed CSR in Java: {@code C = act(alpha * A * B + beta * C + bias)}. This class walks panels, passes,
- * blocks and rows as {@code filigree.h} prescribes; a subclass supplies the sums, with vectors or without.
+ * blocks and rows as {@code filigree.h} prescribes; a subclass supplies the sums, with vectors or without. A panel of
+ * more than {@link SpmmFormat#PANEL} columns is taken in two parts.
  *
  * <p>Scratch holds the tile (rows of B, as wide as {@link #padded}), then the accumulators of a pass, two blocks to
  * transpose or finish in, and, without a tile, the rows and entries of a gathered row.
@@ -53,7 +54,12 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         if (begin >= combineFrom) {
             long splits = field(packed, SpmmFormat.SPLIT_COUNT);
             for (long item = begin - combineFrom; item < end - combineFrom; item++) {
-                combine(packed, c, cStride, n, alpha, beta, partials, (int) (item / splits), item % splits, scratch);
+                int panel = (int) (item / splits);
+                int width = SpmmFormat.width(panel, n);
+                for (int part = 0; part < width; part += PANEL) {
+                    combine(packed, c, cStride, n, alpha, beta, partials, panel * PANEL + part,
+                        Math.min(PANEL, width - part), item % splits, scratch);
+                }
             }
             return;
         }
@@ -61,21 +67,25 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         for (long item = begin; item < end; ) {
             long chunk = item % chunks;
             long chunkEnd = Math.min(chunks, chunk + (end - item));
-            panel(packed, b, bStride, c, cStride, n, alpha, beta, partials, (int) (item / chunks),
-                longAt(packed, chunkStarts, chunk), longAt(packed, chunkStarts, chunkEnd), scratch);
+            int panel = (int) (item / chunks);
+            int width = SpmmFormat.width(panel, n);
+            for (int part = 0; part < width; part += PANEL) {
+                columns(packed, b, bStride, c, cStride, n, alpha, beta, partials, panel * PANEL + part,
+                    Math.min(PANEL, width - part), longAt(packed, chunkStarts, chunk),
+                    longAt(packed, chunkStarts, chunkEnd), scratch);
+            }
             item += chunkEnd - chunk;
         }
     }
 
-    /** Virtual rows [vBegin, vEnd) of one panel. */
-    private void panel(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
-            float alpha, float beta, MemorySegment partials, int panel, long vBegin, long vEnd,
+    /** Virtual rows [vBegin, vEnd) of {@code width <= PANEL} columns. */
+    private void columns(MemorySegment packed, MemorySegment b, long bStride, MemorySegment c, long cStride, int n,
+            float alpha, float beta, MemorySegment partials, int first, int width, long vBegin, long vEnd,
             MemorySegment scratch) {
         boolean tiled = hasTile(packed);
         long depth = field(packed, SpmmFormat.BLOCK_DEPTH);
         long blocks = field(packed, SpmmFormat.BLOCK_COUNT);
         long passRows = field(packed, SpmmFormat.PASS_ROWS);
-        int width = Math.min(PANEL, n - panel * PANEL);
         int padded = padded(width);
         long accAt = accumulatorsAt(packed);
         long vPass;
@@ -84,7 +94,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             for (long block = 0; block < blocks; block++) {
                 if (tiled && (blocks > 1 || v == vBegin)) {
                     long firstRow = block * depth;
-                    copyBlock(b, bStride, isTokenMajor(packed), (long) panel * PANEL, firstRow,
+                    copyBlock(b, bStride, isTokenMajor(packed), first, firstRow,
                         (int) Math.min(depth, field(packed, SpmmFormat.COLS) - firstRow), width, padded, scratch,
                         stageAt(packed));
                     if (isInterleaved(packed)) {
@@ -92,7 +102,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
                         clear(scratch, depth * Float.BYTES * padded, (long) Float.BYTES * padded);
                     }
                 }
-                accumulateBlock(packed, tiled, b, bStride, panel, block, v, vPass, width, padded, accAt, scratch);
+                accumulateBlock(packed, tiled, b, bStride, first, block, v, vPass, width, padded, accAt, scratch);
             }
             if (blocks == 0) {
                 scratch.asSlice(accAt, Float.BYTES * padded * (vPass - v)).fill((byte) 0);
@@ -100,10 +110,10 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             long passBegin = v / passRows * passRows;
             if (!isInterleaved(packed)
                     || vPass - v == Math.min(passRows, field(packed, SpmmFormat.VIRTUAL_ROWS) - passBegin)) {
-                finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, panel, width, padded);
+                finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, first, width, padded);
             } else {
                 finishPlaces(packed, scratch, accAt - passBegin * Float.BYTES * padded, v, vPass, c, cStride, n, alpha,
-                    beta, partials, panel, width, padded);
+                    beta, partials, first, width, padded);
             }
         }
     }
@@ -120,7 +130,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
 
     /** Of a pass that other calls have a part in, the rows that are this one's. */
     private void finishPlaces(MemorySegment packed, MemorySegment scratch, long accAt, long begin, long end,
-            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
+            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int first, int width,
             int padded) {
         long rows = field(packed, SpmmFormat.VIRTUAL_ROWS);
         for (long group = begin / INTERLEAVED; group * INTERLEAVED < end; group++) {
@@ -128,13 +138,13 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
                 long v = SpmmFormat.place(packed, group, member);
                 if (v < rows) {
                     finishPass(packed, scratch, accAt + v * Float.BYTES * padded, v, v + 1, c, cStride, n, alpha, beta,
-                        partials, panel, width, padded);
+                        partials, first, width, padded);
                 }
             }
         }
     }
 
-    private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int panel,
+    private void accumulateBlock(MemorySegment packed, boolean tiled, MemorySegment b, long bStride, int first,
             long block, long vBegin, long vEnd, int width, int padded, long accAt, MemorySegment scratch) {
         long group = field(packed, SpmmFormat.GROUP);
         long groups = Math.ceilDiv(field(packed, SpmmFormat.VIRTUAL_ROWS), group);
@@ -154,7 +164,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         long from = longAt(packed, startsAt, vBegin);
         for (long v = vBegin; v < vEnd; v++) {
             long to = longAt(packed, startsAt, v + 1);
-            gatherAndAccumulate(packed, from, to, b, ROW_BYTES * panel, Float.BYTES * bStride, scratch, width, padded,
+            gatherAndAccumulate(packed, from, to, b, (long) Float.BYTES * first, Float.BYTES * bStride, scratch, width, padded,
                 accAt + (v - vBegin) * Float.BYTES * padded);
             from = to;
         }
@@ -189,7 +199,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
     // ---- finished sums
 
     private void finishPass(MemorySegment packed, MemorySegment scratch, long accAt, long vBegin, long vEnd,
-            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int panel, int width,
+            MemorySegment c, long cStride, int n, float alpha, float beta, MemorySegment partials, int first, int width,
             int padded) {
         long targets = field(packed, SpmmFormat.TARGETS);
         long pitch = (long) Float.BYTES * padded;
@@ -199,36 +209,35 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             int target = intAt(packed, targets, v);
             count = 1;
             if (target < 0) {
-                long slotAt = Float.BYTES * (~target * SpmmFormat.partialStride(n) + (long) panel * PANEL);
+                long slotAt = Float.BYTES * (~target * SpmmFormat.partialStride(n) + first);
                 MemorySegment.copy(scratch, at, partials, slotAt, pitch);
                 continue;
             }
             while (v + count < vEnd && count < STAGE && intAt(packed, targets, v + count) == target + count) {
                 count++;
             }
-            finishRows(packed, target, count, scratch, at, padded, c, cStride, alpha, beta, panel, width);
+            finishRows(packed, target, count, scratch, at, padded, c, cStride, alpha, beta, first, width);
         }
     }
 
     private void finishRows(MemorySegment packed, int row, int count, MemorySegment scratch, long accAt, int padded,
-            MemorySegment c, long cStride, float alpha, float beta, int panel, int width) {
+            MemorySegment c, long cStride, float alpha, float beta, int first, int width) {
         long stageAt = stageAt(packed);
         finishRows(packed, field(packed, SpmmFormat.BIAS), SpmmFormat.intField(packed, SpmmFormat.ACTIVATION), row,
             count, scratch, accAt, padded, stageAt + STAGE_BYTES, stageAt, c, cStride, isTokenMajor(packed), alpha,
-            beta, (long) panel * PANEL, width);
+            beta, first, width);
     }
 
     /** Adds up the slots of one split row, in order, and finishes the row. */
     private void combine(MemorySegment packed, MemorySegment c, long cStride, int n, float alpha, float beta,
-            MemorySegment partials, int panel, long split, MemorySegment scratch) {
+            MemorySegment partials, int first, int width, long split, MemorySegment scratch) {
         long splitAt = field(packed, SpmmFormat.SPLITS) + 2L * Integer.BYTES * split;
         int row = packed.get(ValueLayout.JAVA_INT, splitAt);
         int slot = packed.get(ValueLayout.JAVA_INT, splitAt + Integer.BYTES);
         int slotEnd = packed.get(ValueLayout.JAVA_INT, splitAt + 3 * Integer.BYTES);
-        int width = Math.min(PANEL, n - panel * PANEL);
         long accAt = accumulatorsAt(packed);
         long stride = Float.BYTES * SpmmFormat.partialStride(n);
-        long at = slot * stride + ROW_BYTES * panel;
+        long at = slot * stride + (long) Float.BYTES * first;
         MemorySegment.copy(partials, at, scratch, accAt, (long) Float.BYTES * width);
         for (int next = slot + 1; next < slotEnd; next++) {
             at += stride;
@@ -238,7 +247,7 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
                     + partials.get(ValueLayout.JAVA_FLOAT, at + (long) Float.BYTES * j));
             }
         }
-        finishRows(packed, row, 1, scratch, accAt, PANEL, c, cStride, alpha, beta, panel, width);
+        finishRows(packed, row, 1, scratch, accAt, PANEL, c, cStride, alpha, beta, first, width);
     }
 
     // ---- memory

@@ -13,8 +13,10 @@ import java.lang.foreign.ValueLayout;
  */
 public final class SpmmFormat {
 
-    /** Columns of B, or tokens, that one work item covers. */
+    /** Columns of B, or tokens, that one work item covers, but for those of the last panel. */
     public static final int PANEL = 64;
+    /** The most that the last panel covers. */
+    public static final int WIDEST_PANEL = 112;
     /** The widest vector in floats; tile and accumulator rows are padded to it at most. */
     public static final int LANES = 16;
     /** Rows of B that a kernel may gather in scratch when B is not tiled: 8 KiB, a quarter of the first-level cache. */
@@ -111,7 +113,13 @@ public final class SpmmFormat {
 
     /** The number of panels that cover {@code n} columns. */
     public static int panels(int n) {
-        return (int) ((n + (PANEL - 1L)) / PANEL);
+        int spare = WIDEST_PANEL - PANEL;
+        return n <= spare ? Math.min(n, 1) : Math.ceilDiv(n - spare, PANEL);
+    }
+
+    /** The columns of a panel, of those that cover {@code n} columns. */
+    public static int width(int panel, int n) {
+        return panel < panels(n) - 1 ? PANEL : n - panel * PANEL;
     }
 
     /** The column of an entry, counted from the start of its block. */
@@ -129,6 +137,6 @@ public final class SpmmFormat {
 
     /** The floats between two slots of the partial sums of a run over {@code n} columns. */
     public static long partialStride(int n) {
-        return (long) panels(n) * PANEL;
+        return Math.ceilDiv((long) n, PANEL) * PANEL;
     }
 }

@@ -9,6 +9,7 @@ import dev.filigree.Workers;
 import dev.filigree.internal.FiniteScan;
 import dev.filigree.internal.HostRuns;
 import dev.filigree.internal.Scratch;
+import dev.filigree.spi.GemmFormat;
 import dev.filigree.spi.SpmmFormat;
 import dev.filigree.spi.SpmmKernel;
 import java.lang.foreign.Arena;
@@ -105,7 +106,7 @@ final class HostExecutor extends HostRuns implements Executor {
         protected void execute() {
             if (dense != null && (dense.complete() || inputIsFinite())) {
                 work = Work.DENSE;
-                runItems(0, SpmmFormat.panels(n) * dense.chunkCount(), dense.scratchBytes(), dense.flops(n));
+                runItems(0, GemmFormat.panels(n) * dense.chunkCount(), dense.scratchBytes(), dense.flops(n));
             } else {
                 work = Work.SPARSE;
                 partials = partialCount == 0 ? MemorySegment.NULL

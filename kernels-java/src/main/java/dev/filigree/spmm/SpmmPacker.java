@@ -62,7 +62,7 @@ final class SpmmPacker {
     private static final long MAX_PASS_ENTRIES = 1 << 22;
     /** The table of starts is made in an array. */
     private static final long MAX_STARTS = Integer.MAX_VALUE - 8L;
-    /** 64 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
+    /** 112 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
     /** Accumulators of a pass: 80 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
     private static final long PASS_ROWS_BLOCKED = 320;
@@ -387,7 +387,7 @@ final class SpmmPacker {
         set(packed, SpmmFormat.CHUNK_COUNT, chunks.length - 1);
         set(packed, SpmmFormat.SPLIT_COUNT, splitCount);
         set(packed, SpmmFormat.PARTIAL_COUNT, partialCount);
-        long scratchBytes = (tileRows + passRows) * PANEL * Float.BYTES + 2 * SpmmFormat.STAGE_BYTES;
+        long scratchBytes = (tileRows + passRows) * SpmmFormat.WIDEST_PANEL * Float.BYTES + 2 * SpmmFormat.STAGE_BYTES;
         if (tiling == SpmmFormat.NO_TILE) {
             scratchBytes += (SpmmFormat.GATHER_ROWS + 2) * PANEL * Float.BYTES;
         }

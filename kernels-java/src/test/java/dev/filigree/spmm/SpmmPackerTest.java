@@ -46,6 +46,22 @@ class SpmmPackerTest {
     }
 
     @Test
+    void panelsCoverColumnsOnce() {
+        assertThat(SpmmFormat.panels(0)).isZero();
+        for (int n = 1; n <= 400; n++) {
+            int panels = SpmmFormat.panels(n);
+            int last = SpmmFormat.width(panels - 1, n);
+            assertThat((panels - 1) * SpmmFormat.PANEL + last).as("columns of %d", n).isEqualTo(n);
+            assertThat(last).as("last of %d", n).isBetween(panels == 1 ? 1 : 49, SpmmFormat.WIDEST_PANEL);
+            assertThat(SpmmFormat.partialStride(n)).as("sums of %d", n).isBetween((long) n, n + 63L);
+            for (int panel = 0; panel < panels - 1; panel++) {
+                assertThat(SpmmFormat.width(panel, n)).as("panel %d of %d", panel, n).isEqualTo(SpmmFormat.PANEL);
+            }
+        }
+        assertThat(SpmmFormat.panels(Integer.MAX_VALUE)).isEqualTo(1 << 25);
+    }
+
+    @Test
     void manyNonzerosAreTakenInPieces() {
         // Some tens of thousands, in blocks for a wide product; the packer takes a few thousand at a time.
         CsrMatrix a = SpmmCase.uniform(1, 300, 600, 0.25);

@@ -40,6 +40,15 @@ public class Filigree extends Filigree$shared {
     public static int FILIGREE_SPMM_PANEL() {
         return FILIGREE_SPMM_PANEL;
     }
+    private static final int FILIGREE_SPMM_WIDEST_PANEL = (int)112L;
+    /**
+     * {@snippet lang=c :
+     * #define FILIGREE_SPMM_WIDEST_PANEL 112
+     * }
+     */
+    public static int FILIGREE_SPMM_WIDEST_PANEL() {
+        return FILIGREE_SPMM_WIDEST_PANEL;
+    }
     private static final int FILIGREE_SPMM_INTERLEAVED = (int)8L;
     /**
      * {@snippet lang=c :

@@ -57,7 +57,7 @@ public record SpmmCase(long seed, CsrMatrix a, int n, Layout layout, Activation 
 
     /** Sizes around every tail and block boundary: vectors of 4, 8, 16 lanes, panels of 64, tiles of 64 to 1024. */
     private static final int[] COLUMNS = {0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33, 47, 48, 49, 63,
-        64, 65, 79, 80, 96, 100, 127, 128, 129, 130, 196, 257};
+        64, 65, 79, 80, 96, 100, 111, 112, 113, 128, 130, 177, 196, 257};
     private static final int[] DEPTHS = {0, 1, 2, 15, 16, 63, 64, 65, 100, 128, 200, 257, 512, 700, 1025, 2100};
     private static final int[] ROWS = {0, 1, 2, 3, 7, 16, 33, 64, 65, 100, 129, 300, 1030};
 
