@@ -50,14 +50,15 @@ FILIGREE_INLINE void prefetch_bytes(const void *from, int64_t bytes) {
     for (int64_t i = 0; i < bytes; i += 64) _mm_prefetch(reinterpret_cast<const char *>(begin + i), _MM_HINT_T0);
 }
 
-/* The columns of eight entries in two loads: what the elements of B leave of the load ports is scarce. */
-struct GroupColumns {
-    uint64_t words[2];
+/* The columns of eight entries in few loads: what the elements of B leave of the load ports is scarce. */
+template <class Word> struct GroupColumns {
+    static constexpr int kEach = sizeof(Word) / sizeof(uint16_t);
+    Word words[kGroup / kEach];
 
     explicit FILIGREE_INLINE GroupColumns(const uint16_t *columns) { std::memcpy(words, columns, sizeof words); }
 
     template <int I> FILIGREE_INLINE int64_t at() const {
-        return static_cast<int64_t>(words[I / 4] >> I % 4 * 16 & 0xffff);
+        return static_cast<int64_t>(words[I / kEach] >> I % kEach * 16 & 0xffff);
     }
 };
 
@@ -65,6 +66,8 @@ struct GroupColumns {
 
 struct OneColumn {
     static constexpr int64_t kWidth = 1;
+    /* Where instructions count more than loads do: a word of four takes half as many again to part. */
+    using Columns = GroupColumns<uint32_t>;
 
     static void pack_row(float *to, const float *from, __mmask16) { *to = *from; }
 
@@ -74,7 +77,7 @@ struct OneColumn {
         return _mm256_mask_broadcastss_ps(lanes, 1 << I, _mm_load_ss(from));
     }
 
-    static FILIGREE_INLINE __m256 collect(const float *tile, const GroupColumns &c) {
+    static FILIGREE_INLINE __m256 collect(const float *tile, const Columns &c) {
         __m256 lanes = put<1>(_mm256_broadcast_ss(tile + c.at<0>()), tile + c.at<1>());
         lanes = put<3>(put<2>(lanes, tile + c.at<2>()), tile + c.at<3>());
         lanes = put<5>(put<4>(lanes, tile + c.at<4>()), tile + c.at<5>());
@@ -102,7 +105,7 @@ struct OneColumn {
 
     /* One of each row. */
     static FILIGREE_INLINE void add_entries(__m256 &sum, const float *tile, const InterleavedEntries &entries) {
-        sum = _mm256_fmadd_ps(_mm256_loadu_ps(entries.values), collect(tile, GroupColumns(entries.columns)), sum);
+        sum = _mm256_fmadd_ps(_mm256_loadu_ps(entries.values), collect(tile, Columns(entries.columns)), sum);
     }
 };
 
@@ -139,7 +142,7 @@ struct SixteenColumns {
 };
 
 template <class C, int I>
-FILIGREE_INLINE void add_entry(typename C::Vector &sum, const float *tile, const GroupColumns &columns,
+FILIGREE_INLINE void add_entry(typename C::Vector &sum, const float *tile, const GroupColumns<uint64_t> &columns,
                                const float *values) {
     sum = C::fma(C::template spread<I>(values), C::load(tile + columns.at<I>() * C::kWidth), sum);
 }
@@ -154,7 +157,7 @@ template <class C> struct Columns : C {
         typename C::Vector s4 = enter(4), s5 = enter(5), s6 = enter(6), s7 = enter(7);
         for (int64_t i = begin; i < end; i += kGroup) {
             prefetch_ahead(entries, i);
-            const GroupColumns columns(entries.columns + i);
+            const GroupColumns<uint64_t> columns(entries.columns + i);
             const float *values = entries.values + i;
             add_entry<C, 0>(s0, tile, columns, values);
             add_entry<C, 1>(s1, tile, columns, values);
