@@ -59,8 +59,8 @@ public record PlanExplanation(String operation, Backend backend, String kernel, 
         text.append(String.format(Locale.ROOT, "  packed   %,d bytes: %s%n", packedBytes, format));
         text.append(String.format(Locale.ROOT, "  scratch  %,d bytes a worker%n", scratchBytes));
         text.append(String.format(Locale.ROOT,
-            "  bounds   %,.0f flops and %,.0f dense bytes a column, %.2f flops a byte at n = 128%n",
-            flopsPerColumn, bytesPerColumn, flopsPerByte(128)));
+            "  bounds   %,.0f flops and %,.0f dense bytes a column, flops a byte: %.2f at n = 1, %.2f at n = 128%n",
+            flopsPerColumn, bytesPerColumn, flopsPerByte(1), flopsPerByte(128)));
         for (Candidate candidate : candidates) {
             text.append(String.format(Locale.ROOT, "  weighed  %s: about %,.0f ns a column%s%n", candidate.kernel,
                 candidate.nanosPerColumn, candidate.kernel.equals(kernel) ? ", taken" : ""));

@@ -63,7 +63,7 @@ public class SpmmBenchmark {
         Backend wanted = Backend.of(backend);
         wanted.ensureAvailable();
         CsrMatrix a = BenchmarkMatrices.parse(matrix);
-        plan = Spmm.plan(a, SpmmOptions.defaults().backend(wanted));
+        plan = Spmm.plan(a, SpmmOptions.defaults().typicalN(n).backend(wanted));
         if (plan.backend() != wanted) {
             throw new IllegalStateException("asked for " + backend + ", got " + plan.explain());
         }
