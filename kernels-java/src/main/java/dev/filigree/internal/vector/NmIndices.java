@@ -16,37 +16,39 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Unpacks the indices of an N:M matrix: fields of up to 6 bits, one after the other. The fields of a vector of eight
- * begin at a byte, those of a vector of four at half a byte at worst; a broadcast word, shifted by as much as each lane
- * needs, has up to 32 bits of them, and eight fields of more than 4 bits take two words.
+ * Unpacks the indices of an N:M matrix: fields of up to 6 bits, one after the other, a vector of them at a time. Each
+ * lane takes a word with its field in it and shifts that down. Of up to 4 bits, a word has the fields of eight lanes;
+ * of more, those of four, which begin at half a byte at worst. Lanes past the first word blend in words of their own.
  */
 final class NmIndices {
 
-    /** At most eight lanes, however wide the machine's vectors. */
-    private static final VectorSpecies<Integer> I32 =
-        Species.F32.vectorBitSize() >= 256 ? IntVector.SPECIES_256 : IntVector.SPECIES_128;
-
+    private static final VectorSpecies<Integer> I32 = VectorSpecies.of(int.class, Species.F32.vectorShape());
     private static final int LENGTH = I32.length();
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final int MAX_BITS = 6;
-    /** Lanes 4 to 7. */
-    private static final VectorMask<Integer> UPPER = VectorMask.fromLong(I32, 0xf0);
+    private static final VectorMask<Integer> UPPER_HALF = VectorMask.fromLong(I32, -1L << LENGTH / 2);
+    /** The lanes of the second, third and fourth of four words. */
+    private static final VectorMask<Integer> SECOND = VectorMask.fromLong(I32, 0x00f0);
+    private static final VectorMask<Integer> THIRD = VectorMask.fromLong(I32, 0x0f00);
+    private static final VectorMask<Integer> FOURTH = VectorMask.fromLong(I32, 0xf000);
     /** What each lane's word is shifted by: one row of lanes for each width of a field. */
     private static final MemorySegment SHIFTS =
         Arena.global().allocate((MAX_BITS + 1L) * I32.vectorByteSize(), NmFormat.ALIGNMENT);
 
     static {
         for (int bits = 0; bits <= MAX_BITS; bits++) {
+            int fields = LENGTH / words(bits);
             for (int lane = 0; lane < LENGTH; lane++) {
-                boolean second = takesTwoWords(bits) && lane >= 4;
+                int first = lane / fields * fields;
                 SHIFTS.setAtIndex(ValueLayout.JAVA_INT, (long) bits * LENGTH + lane,
-                    second ? (lane - 4) * bits + 4 * bits % Byte.SIZE : lane * bits);
+                    first * bits % Byte.SIZE + (lane - first) * bits);
             }
         }
     }
 
-    private static final MethodHandle[] EXPAND = {handle("expand1"), handle("expand2")};
+    /** By the binary logarithm of the words that a vector takes. */
+    private static final MethodHandle[] EXPAND = {handle("expand1"), handle("expand2"), handle("expand4")};
 
     private NmIndices() {}
 
@@ -60,8 +62,9 @@ final class NmIndices {
         return SHIFTS.address() + (long) bits * I32.vectorByteSize();
     }
 
-    private static boolean takesTwoWords(int bits) {
-        return bits * LENGTH > Integer.SIZE;
+    /** How many words have the fields of a vector: one, two or four. */
+    private static int words(int bits) {
+        return Math.max(1, LENGTH / (bits <= 4 ? 8 : 4));
     }
 
     /**
@@ -76,7 +79,7 @@ final class NmIndices {
         long words = packed.address() + NmFormat.indicesAt(packed, block, group);
         long firstColumns = packed.address() + NmFormat.field(packed, NmFormat.FIRST_COLUMNS);
         try {
-            EXPAND[takesTwoWords(bits) ? 1 : 0].invokeExact(words, bits, entries, rowBytes, firstColumns,
+            EXPAND[words(bits) / 2].invokeExact(words, bits, entries, rowBytes, firstColumns,
                 shifts(bits), offsets);
         } catch (Throwable t) {
             throw CallBarrier.unexpected(t);
@@ -100,10 +103,24 @@ final class NmIndices {
             long offsets) {
         IntVector shift = load(address(shifts));
         int mask = (1 << bits) - 1;
+        int second = LENGTH / 2 * bits / Byte.SIZE;
         for (int e = 0; e < entries; e += LENGTH) {
             long at = address(words + ((long) e * bits >>> 3));
-            IntVector word = IntVector.broadcast(I32, ALL.get(INT, at))
-                .blend(ALL.get(INT, at + (bits >>> 1)), UPPER);
+            IntVector word = IntVector.broadcast(I32, ALL.get(INT, at)).blend(ALL.get(INT, at + second), UPPER_HALF);
+            IntVector index = word.lanewise(VectorOperators.LSHR, shift).and(mask);
+            load(address(firstColumns + 4L * e)).add(index).mul(rowBytes)
+                .intoMemorySegment(ALL, address(offsets + 4L * e), ORDER);
+        }
+    }
+
+    private static void expand4(long words, int bits, int entries, int rowBytes, long firstColumns, long shifts,
+            long offsets) {
+        IntVector shift = load(address(shifts));
+        int mask = (1 << bits) - 1;
+        for (int e = 0; e < entries; e += LENGTH) {
+            long at = address(words + ((long) e * bits >>> 3));
+            IntVector word = IntVector.broadcast(I32, ALL.get(INT, at)).blend(ALL.get(INT, at + (bits >>> 1)), SECOND)
+                .blend(ALL.get(INT, at + bits), THIRD).blend(ALL.get(INT, at + (3 * bits >>> 1)), FOURTH);
             IntVector index = word.lanewise(VectorOperators.LSHR, shift).and(mask);
             load(address(firstColumns + 4L * e)).add(index).mul(rowBytes)
                 .intoMemorySegment(ALL, address(offsets + 4L * e), ORDER);
