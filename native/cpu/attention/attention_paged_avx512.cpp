@@ -13,7 +13,8 @@
  * All of it has to hide behind the reading of keys and values, each once. Memory is fast for those who always have
  * enough lines under way. So the values of a step and the keys of the next one are read side by side, a few rows of
  * each by turns: two streams. And each line that is worked on asks for a line to come: memory is slower for those who
- * ask for whole rows at once. Rows of the usual head dimensions, 64 and 128, are unrolled.
+ * ask for whole rows at once. Rows of the usual head dimensions, 64 and 128, are unrolled; with one or two queries a key
+ * head they leave time to spare, and two halves of a call's splits go side by side, which makes four streams.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -79,8 +80,8 @@ template <class T> FILIGREE_INLINE void touch(const T *from, int64_t elements) {
         _mm_prefetch(at + i, _MM_HINT_T1);
 }
 
-/* Finds the rows of the next keys. */
-template <class T> void find(Selection<T> &selection, Step<T> &step) {
+/* Finds the rows of the next keys. Where N is 2, the other part keeps memory busy while a translation is looked up. */
+template <int N, class T> void find(Selection<T> &selection, Step<T> &step) {
     const filigree_paged_shape &s = *selection.shape;
     const int64_t pair = selection.sequence * s.kv_heads + selection.kv_head;
     const int64_t list = s.list_heads == 1 ? selection.sequence : pair;
@@ -98,7 +99,7 @@ template <class T> void find(Selection<T> &selection, Step<T> &step) {
         if (blocks != nullptr) run = smaller(run, s.block_keys - in_block);
         int64_t row = pages[token / s.page_rows] * s.cache.batch + selection.kv_head * s.cache.head +
                       in_page * s.cache.row;
-        touch(keys + row, run * s.cache.row), touch(values + row, run * s.cache.row);
+        if constexpr (N == 1) touch(keys + row, run * s.cache.row), touch(values + row, run * s.cache.row);
         for (const int64_t stop = i + run; i < stop; ++i, ++token, row += s.cache.row) {
             step.keys[i] = keys + row, step.values[i] = values + row;
             step.tokens[i] = static_cast<int32_t>(token);
@@ -125,10 +126,11 @@ template <class T> struct Rows {
 /* Elements of a line. */
 template <class T> constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
 
-constexpr int64_t kLeadBytes = 8192;
+/* Of each stream, where N parts go side by side. */
+template <int N> constexpr int64_t kLeadBytes = N == 1 ? 8192 : 2048;
 
-template <class T> int64_t rows_ahead(int64_t dim) {
-    const int64_t rows = kLeadBytes / (dim * static_cast<int64_t>(sizeof(T)));
+template <int N, class T> int64_t rows_ahead(int64_t dim) {
+    const int64_t rows = kLeadBytes<N> / (dim * static_cast<int64_t>(sizeof(T)));
     return rows < kAhead ? rows : kAhead;
 }
 
@@ -177,17 +179,24 @@ FILIGREE_INLINE void two_keys(const float *q, int64_t width, int64_t dim, const 
         }
     };
     const auto line = [&](int64_t d) __attribute__((always_inline)) {
-        if (Fetches) rows.fetch(j, d), rows.fetch(k, d);
         products(d, widened(first + d), widened(second + d));
         if constexpr (kLine<T> > kLanes)
             products(d + kLanes, widened(first + d + kLanes), widened(second + d + kLanes));
     };
     if constexpr (V > 0) {
 #pragma GCC unroll 16
-        for (int64_t d = 0; d < V * kLanes; d += kLine<T>) line(d);
+        for (int64_t d = 0; d < V * kLanes; d += kLine<T>) {
+            /* One row after the other: memory prefers lines that lie side by side. */
+            const int64_t row = 2 * d < V * kLanes ? j : k, at = 2 * d % (V * kLanes);
+            if (Fetches) rows.fetch(row, at), rows.fetch(row, at + kLine<T>);
+            line(d);
+        }
     } else {
         int64_t d = 0;
-        for (; d + kLine<T> <= dim; d += kLine<T>) line(d);
+        for (; d + kLine<T> <= dim; d += kLine<T>) {
+            if (Fetches) rows.fetch(j, d), rows.fetch(k, d);
+            line(d);
+        }
         if (Fetches && d < dim) rows.fetch(j, d), rows.fetch(k, d);
         for (; d < dim; d += kLanes) {
             const __mmask16 lanes = first_lanes(smaller(kLanes, dim - d));
@@ -330,35 +339,58 @@ template <int V, class T> void add_values(const TileRows &t, const Rows<T> &rows
 /* ---- both side by side ---- */
 
 /* Rows of values, then as many keys: fewer make sums come and go more often, more make the streams one. */
-constexpr int64_t kTurn = 8;
+template <int N> constexpr int64_t kTurn = N == 1 ? 8 : 4;
 
-/* The values of sixteen keys and the scores of sixteen others for R queries; at has the weights, then the scores. */
-template <int R, int V, class T>
-void add_and_score(const TileRows &t, const Rows<T> &values, const Rows<T> &keys, int64_t dim, float *at) {
+/* The most queries a key head for which two parts go side by side: the sums of more would come and go too often. */
+constexpr int64_t kFewQueries = 2;
+
+/* Up to sixteen values to add and as many keys to score, whose scores take the place of the weights. */
+template <class T> struct Work {
+    const TileRows &tile;
+    Rows<T> values, keys;
+    float *at;
+
+    bool is_whole() const { return values.count == kLanes && keys.count == kLanes; }
+};
+
+/* Whole work on N tiles of R queries, by turns. */
+template <int R, int V, int N, class T> void add_and_score(const Work<T> *parts, int64_t dim) {
     const int64_t width = round_up(dim, kLanes);
-    alignas(64) float sums[R * kLanes * kLanes];
-    for (int64_t j = 0; j < kLanes; j += kTurn) {
-        add_values<R, V, true>(at + j, Rows<T>{values.at + j, kTurn, values.ahead}, dim, t.acc);
-        for (int64_t k = j; k < j + kTurn; k += 2)
-            two_keys<R, V, true>(t.queries, width, dim, keys, k, k + 1, sums + k * kLanes);
-    }
-    for (int64_t r = 0; r < R; ++r) _mm512_store_ps(at + r * kStride, halving_sums(sums + r * kLanes * kLanes));
+    alignas(64) float sums[N][R * kLanes * kLanes];
+    for (int64_t j = 0; j < kLanes; j += kTurn<N>)
+        for (int n = 0; n < N; ++n) {
+            const Work<T> &w = parts[n];
+            add_values<R, V, true>(w.at + j, Rows<T>{w.values.at + j, kTurn<N>, w.values.ahead}, dim, w.tile.acc);
+            for (int64_t k = j; k < j + kTurn<N>; k += 2)
+                two_keys<R, V, true>(w.tile.queries, width, dim, w.keys, k, k + 1, sums[n] + k * kLanes);
+        }
+    for (int n = 0; n < N; ++n)
+        for (int64_t r = 0; r < R; ++r)
+            _mm512_store_ps(parts[n].at + r * kStride, halving_sums(sums[n] + r * kLanes * kLanes));
 }
 
-/* Of up to sixteen keys each. */
-template <int V, class T>
-void add_and_score(const TileRows &t, const Rows<T> &values, const Rows<T> &keys, int64_t dim, float *at) {
-    if (values.count == kLanes && keys.count == kLanes) {
-        switch (t.rows) {
-        case 1: return add_and_score<1, V>(t, values, keys, dim, at);
-        case 2: return add_and_score<2, V>(t, values, keys, dim, at);
-        case 3: return add_and_score<3, V>(t, values, keys, dim, at);
-        case 4: return add_and_score<4, V>(t, values, keys, dim, at);
+template <int V, class T> void add_and_score(const Work<T> &work, int64_t dim) {
+    if (work.is_whole()) {
+        switch (work.tile.rows) {
+        case 1: return add_and_score<1, V, 1>(&work, dim);
+        case 2: return add_and_score<2, V, 1>(&work, dim);
+        case 3: return add_and_score<3, V, 1>(&work, dim);
+        case 4: return add_and_score<4, V, 1>(&work, dim);
         default: break;
         }
     }
-    add_values<V>(t, values, dim, at);
-    if (keys.count > 0) score<V>(t, keys, dim, at);
+    if (work.values.count > 0) add_values<V>(work.tile, work.values, dim, work.at);
+    if (work.keys.count > 0) score<V>(work.tile, work.keys, dim, work.at);
+}
+
+/* The same of two tiles of few queries. */
+template <int V, class T> void add_and_score(const Work<T> (&parts)[2], int64_t dim) {
+    if (parts[0].is_whole() && parts[1].is_whole()) {
+        static_assert(kFewQueries == 2, "a case each");
+        if (parts->tile.rows == 1) return add_and_score<1, V, 2>(parts, dim);
+        return add_and_score<2, V, 2>(parts, dim);
+    }
+    for (const Work<T> &work : parts) add_and_score<V>(work, dim);
 }
 
 /* ---- splits ---- */
@@ -419,39 +451,109 @@ template <class T> Selection<T> selection_of(const PagedCall<T> &call, int64_t i
 }
 
 /*
- * The splits of a selection, the first of which is `item`; returns the item that follows. While the values of a step
- * are added, the keys of the next one are scored, whose scores take the place of the weights. `following` is the step
- * that comes after them, or empty.
+ * Consecutive splits of a call, one of N parts that go side by side. While the values of a step are added, the keys of
+ * the next one are scored.
  */
-template <int V, class T>
-int64_t run_splits(Selection<T> selection, int64_t item, const Step<T> &following, const TileRows &t) {
-    const int64_t dim = selection.shape->dim, ahead = rows_ahead<T>(dim);
-    const int64_t state = t.rows * (dim + kLanes + 1);
-    Step<T> steps[3];
-    Ahead nothing;
-    const auto rows = [&](const T *const *from, const Step<T> &step, int64_t j) __attribute__((always_inline)) {
-        return Rows<T>{from + j, smaller(kLanes, step.count - j), ahead};
-    };
-    find(selection, steps[0]), find(selection, steps[1]);
-    steps[0].append(steps[1].count > 0 ? steps[1] : following);
-    for (int64_t j = 0; j < steps[0].count; j += kLanes)
-        score<V>(t, rows(steps[0].keys, steps[0], j), dim, t.scores + j);
-    clear_sums(t, dim);
-    for (int64_t done = 0;;) {
-        const Step<T> &step = steps[done % 3];
-        Step<T> &next = steps[(done + 1) % 3], &after = steps[(done + 2) % 3];
-        find(selection, after);
-        if (next.count > 0) next.append(after.count > 0 ? after : following);
-        modify(selection, t, step);
-        normalise(t, round_up(step.count, kLanes), nothing);
-        rescale(t, round_up(dim, kLanes));
-        for (int64_t j = 0; j < step.count; j += kLanes)
-            add_and_score<V>(t, rows(step.values, step, j), rows(next.keys, next, j), dim, t.scores + j);
-        if (++done % kSplitSteps != 0 && next.count > 0) continue;
-        store_sums(t, dim, selection.call->partials + item++ * state);
-        if (next.count == 0) return item;
-        clear_sums(t, dim);
+template <int V, int N, class T> class Part {
+public:
+    Part(const PagedCall<T> &call, int64_t begin, int64_t end, float *scratch)
+        : call_(call), dim_(call.shape->dim), ahead_(rows_ahead<N, T>(dim_)), item_(begin), end_(end) {
+        place(tile_, call.shape->heads / call.shape->kv_heads, dim_, scratch);
+        if (item_ < end_) start();
     }
+
+    /* Keys of the step at hand; 0 when all is done. */
+    int64_t count() const { return item_ < end_ ? step(0).count : 0; }
+
+    /* Scores to weights. */
+    void weigh() {
+        find<N>(selection_, step(2));
+        if (step(1).count > 0) step(1).append(step(2).count > 0 ? step(2) : following_);
+        modify(selection_, tile_, step(0));
+        Ahead nothing;
+        normalise(tile_, round_up(step(0).count, kLanes), nothing);
+        rescale(tile_, round_up(dim_, kLanes));
+    }
+
+    /* What is to be done from key j of the step on. */
+    Work<T> work(int64_t j) const {
+        return {tile_, rows(step(0).values, step(0), j), rows(step(1).keys, step(1), j), tile_.scores + j};
+    }
+
+    /* To the next step. */
+    void advance() {
+        const bool last = step(1).count == 0;
+        if (++done_ % kSplitSteps == 0 || last) {
+            store_sums(tile_, dim_, call_.partials + item_++ * tile_.rows * (dim_ + kLanes + 1));
+            clear_sums(tile_, dim_);
+        }
+        if (last && item_ < end_) start();
+    }
+
+private:
+    Step<T> &step(int64_t n) { return steps_[(done_ + n) % 3]; }
+    const Step<T> &step(int64_t n) const { return steps_[(done_ + n) % 3]; }
+
+    Rows<T> rows(const T *const *from, const Step<T> &step, int64_t j) const {
+        return {from + j, smaller(kLanes, step.count - j), ahead_};
+    }
+
+    /* The first scores of a pair. */
+    void start() {
+        const filigree_paged_shape &s = *call_.shape;
+        selection_ = selection_of(call_, item_, end_);
+        load_queries(tile_, call_.q + selection_.sequence * s.q.batch + selection_.kv_head * tile_.rows * s.q.head, s);
+        following_.count = 0;
+        const int64_t pair = selection_.sequence * s.kv_heads + selection_.kv_head;
+        const int64_t stop = table<int64_t>(&s, s.split_starts)[pair + 1];
+        if (stop < end_) {
+            Selection<T> others = selection_of(call_, stop, end_);
+            find<N>(others, following_);
+        }
+        done_ = 0;
+        find<N>(selection_, step(0)), find<N>(selection_, step(1));
+        step(0).append(step(1).count > 0 ? step(1) : following_);
+        for (int64_t j = 0; j < step(0).count; j += kLanes)
+            score<V>(tile_, rows(step(0).keys, step(0), j), dim_, tile_.scores + j);
+        clear_sums(tile_, dim_);
+    }
+
+    const PagedCall<T> &call_;
+    int64_t dim_, ahead_, item_, end_, done_ = 0; /* steps of the pair */
+    TileRows tile_;
+    Selection<T> selection_;
+    Step<T> steps_[3], following_; /* following_: the first step of the next pair, or empty */
+};
+
+template <int V, int N, class T> void run_alone(Part<V, N, T> &part, int64_t dim) {
+    while (part.count() > 0) {
+        part.weigh();
+        for (int64_t j = 0; j < part.count(); j += kLanes) add_and_score<V>(part.work(j), dim);
+        part.advance();
+    }
+}
+
+/* Two halves of the splits. */
+template <int V, class T> void run_side_by_side(const PagedCall<T> &call) {
+    alignas(64) float scratch[kGroup * (2 * kStride + V * kLanes + kLanes) + 2 * kLanes];
+    const int64_t dim = V * kLanes, middle = call.begin + (call.end - call.begin) / 2;
+    Part<V, 2, T> first(call, call.begin, middle, call.scratch), second(call, middle, call.end, scratch);
+    while (first.count() > 0 && second.count() > 0) {
+        first.weigh(), second.weigh();
+        for (int64_t j = 0; j < first.count() || j < second.count(); j += kLanes)
+            add_and_score<V>({first.work(j), second.work(j)}, dim);
+        first.advance(), second.advance();
+    }
+    run_alone(first, dim), run_alone(second, dim);
+}
+
+template <int V, class T> void run_splits(const PagedCall<T> &call) {
+    const filigree_paged_shape &s = *call.shape;
+    if constexpr (V > 0) {
+        if (s.heads / s.kv_heads <= kFewQueries && call.end - call.begin > 1) return run_side_by_side<V>(call);
+    }
+    Part<V, 1, T> all(call, call.begin, call.end, call.scratch);
+    run_alone(all, s.dim);
 }
 
 /* ---- combining ---- */
@@ -501,20 +603,7 @@ template <int V, class T> void run_items(const PagedCall<T> &call) {
         for (int64_t item = call.begin; item < call.end; ++item) combine(call, item - splits);
         return;
     }
-    TileRows t;
-    place(t, s.heads / s.kv_heads, s.dim, call.scratch);
-    for (int64_t item = call.begin; item < call.end;) {
-        const Selection<T> selection = selection_of(call, item, call.end);
-        const int64_t pair = selection.sequence * s.kv_heads + selection.kv_head;
-        const int64_t stop = smaller(call.end, table<int64_t>(&s, s.split_starts)[pair + 1]);
-        load_queries(t, call.q + selection.sequence * s.q.batch + selection.kv_head * t.rows * s.q.head, s);
-        Step<T> following;
-        if (stop < call.end) {
-            Selection<T> others = selection_of(call, stop, call.end);
-            find(others, following);
-        }
-        item = run_splits<V>(selection, item, following, t);
-    }
+    run_splits<V>(call);
 }
 
 template <class T> void run(const PagedCall<T> &call) {
