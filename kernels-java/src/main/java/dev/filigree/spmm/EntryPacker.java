@@ -14,8 +14,8 @@ import java.lang.foreign.ValueLayout;
 final class EntryPacker {
 
     /**
-     * Pieces are taken together up to so many nonzeros: the first-level cache holds their columns and values, and
-     * arrays of that size touch few pages of a heap that is new.
+     * Pieces are taken together up to so many nonzeros, and groups are written so many entries at a time: the
+     * first-level cache holds their columns and values, and arrays of that size touch few pages of a heap that is new.
      */
     private static final int WINDOW_ENTRIES = 1 << 12;
 
@@ -164,17 +164,29 @@ final class EntryPacker {
             piece = openWindow(piece);
             openValues();
             for (int block = 0; block < blockCount; block++) {
-                int at = (int) (block * (groups + 1L));
-                long begin = starts[at + firstGroup()];
-                int size = (int) (starts[at + lastGroup()] - begin);
-                if (packedColumns.length < size) {
-                    packedColumns = new int[Math.max(size, windowColumns.length)];
-                    packedValues = new float[packedColumns.length];
-                    narrowColumns = new short[group == 1 ? 0 : packedColumns.length];
-                }
-                arrange(block, at, begin);
-                writeBlock(packed, columnsAt, valuesAt, begin, size);
+                writeBlock(packed, columnsAt, valuesAt, block);
             }
+        }
+    }
+
+    /** The window's entries of a block, some groups at a time. */
+    private void writeBlock(MemorySegment packed, long columnsAt, long valuesAt, int block) {
+        int at = (int) (block * (groups + 1L));
+        for (int g = firstGroup(); g < lastGroup(); ) {
+            long begin = starts[at + g];
+            int end = g + 1;
+            while (end < lastGroup() && starts[at + end + 1] - begin <= WINDOW_ENTRIES) {
+                end++;
+            }
+            int size = (int) (starts[at + end] - begin);
+            if (packedColumns.length < size) {
+                packedColumns = new int[Math.max(size, WINDOW_ENTRIES)];
+                packedValues = new float[packedColumns.length];
+                narrowColumns = new short[group == 1 ? 0 : packedColumns.length];
+            }
+            arrange(block, g, end, at);
+            writeGroups(packed, columnsAt, valuesAt, begin, size);
+            g = end;
         }
     }
 
@@ -192,9 +204,13 @@ final class EntryPacker {
         }
     }
 
-    /** The window's entries of a block, which is the one after that of the last call, in the order of the format. */
-    private void arrange(int block, int startsAt, long begin) {
-        for (int member = firstGroup() * group; member < lastGroup() * group; member++) {
+    /**
+     * The entries of groups [first, last) in a block, which is the one after that of these groups' last call, in the
+     * order of the format.
+     */
+    private void arrange(int block, int first, int last, int startsAt) {
+        long begin = starts[startsAt + first];
+        for (int member = first * group; member < last * group; member++) {
             int g = startsAt + member / group;
             int to = (int) (starts[g] - begin) + member % group;
             int v = row(member);
@@ -224,7 +240,7 @@ final class EntryPacker {
         return to;
     }
 
-    private void writeBlock(MemorySegment packed, long columnsAt, long valuesAt, long begin, int size) {
+    private void writeGroups(MemorySegment packed, long columnsAt, long valuesAt, long begin, int size) {
         MemorySegment.copy(packedValues, 0, packed, ValueLayout.JAVA_FLOAT, valuesAt + Float.BYTES * begin, size);
         if (group == 1) {
             long to = columnsAt + Integer.BYTES * begin;
