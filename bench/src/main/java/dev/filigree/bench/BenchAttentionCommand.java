@@ -149,6 +149,10 @@ final class BenchAttentionCommand implements Callable<Integer> {
         if (decode && (density == null || density == 0)) {
             throw new ParameterException(spec.commandLine(), "--decode needs a --density above 0");
         }
+        if (decode && causal) {
+            throw new ParameterException(spec.commandLine(), "--decode has one query, which comes after every key: "
+                + "--causal would drop none");
+        }
         if ((density == null) == (layout == null)) {
             throw new ParameterException(spec.commandLine(), "either --density or --layout is needed");
         }

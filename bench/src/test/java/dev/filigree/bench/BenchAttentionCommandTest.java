@@ -117,6 +117,10 @@ class BenchAttentionCommandTest {
         CommandLineRun run = CommandLineRun.of("bench", "attention", "--decode", "--seq", "64", "--layout", "dense");
         assertThat(run.code()).isEqualTo(2);
         assertThat(run.err()).contains("--decode needs a --density");
+        CommandLineRun causal =
+            CommandLineRun.of("bench", "attention", "--decode", "--seq", "64", "--density", "0.5", "--causal");
+        assertThat(causal.code()).isEqualTo(2);
+        assertThat(causal.err()).contains("--causal would drop none");
         CommandLineRun bare = CommandLineRun.of("bench", "attention", "--decode", "--seq", "64");
         assertThat(bare.code()).isEqualTo(2);
         assertThat(bare.err()).contains("--decode needs a --density");
