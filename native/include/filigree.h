@@ -108,10 +108,10 @@ enum {
 };
 
 /*
- * Columns of B (or tokens) that one work item covers: 64, and in the last panel up to 112, since three more vectors cost
- * far less than a panel of their own; with a fourth, B's rows would no longer lie in a first-level cache. So there are
- * (n - 48) / 64 panels, rounded up, or one for 0 < n <= 48. A tile row and an accumulator row hold the panel's width
- * rounded up to 16 floats.
+ * Columns of B (or tokens) that one work item covers: 64, and in the last panel up to 112, since three more vectors
+ * cost far less than a panel of their own; with a fourth, B's rows would no longer lie in a first-level cache. So there
+ * are (n - 48) / 64 panels, rounded up, or one for 0 < n <= 48. A tile row and an accumulator row hold the panel's
+ * width rounded up to 16 floats.
  */
 #define FILIGREE_SPMM_PANEL 64
 #define FILIGREE_SPMM_WIDEST_PANEL 112

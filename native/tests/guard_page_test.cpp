@@ -45,7 +45,7 @@ void guard_spmm(SpmmKernel kernel, Guarded::Side side) {
     /* Not a multiple of 16 either way, so that token-major blocks have tails too. */
     const Csr m = random_csr(random, 19, 21, 0.35);
     for (PackOptions pack : {in_place, tiled, tokens, one_tile, in_turns, in_turns_tokens}) {
-        for (int64_t n = 1; n <= 130; ++n) {
+        for (int64_t n = 1; n <= 178; ++n) {
             pack.activation = static_cast<int32_t>(n % (FILIGREE_ACTIVATION_SILU + 1));
             const Packed packed = Packer(m, pack, random).take();
             const filigree_spmm_packed &h = packed.header;

@@ -27,6 +27,11 @@ PagedCase random_case(uint64_t seed) {
     c.slopes = random.chance(0.3);
     c.soft_cap = random.chance(0.3) ? 2.5f : 0.0f;
     c.density = random.uniform();
+    /* Where two halves of a call's splits go side by side, several of them. */
+    if (random.chance(0.1)) {
+        c.dim = 64 * random.between(1, 2), c.group = random.between(1, 2);
+        c.most_keys = random.between(2000, 3000), c.list_heads = random.chance(0.5) ? 0 : c.list_heads;
+    }
     return c;
 }
 

@@ -86,7 +86,7 @@ void check_case(SpmmKernel kernel, const Case &k) {
 }
 
 /* B in place and as one tile; tiles in several blocks of which the last is short, with passes that end inside
- * a chunk; rows one by one and in turns; both layouts. Each for every width from one lane of one panel to a lane in the third panel. */
+ * a chunk; rows one by one and in turns; both layouts. Each for every width of a last panel, of up to three. */
 int check_every_tail(SpmmKernel kernel, uint64_t seed) {
     int cases = 0;
     PackOptions in_place;

@@ -13,8 +13,8 @@
  * All of it has to hide behind the reading of keys and values, each once. Memory is fast for those who always have
  * enough lines under way. So the values of a step and the keys of the next one are read side by side, a few rows of
  * each by turns: two streams. And each line that is worked on asks for a line to come: memory is slower for those who
- * ask for whole rows at once. Rows of the usual head dimensions, 64 and 128, are unrolled; with one or two queries a key
- * head they leave time to spare, and two halves of a call's splits go side by side, which makes four streams.
+ * ask for whole rows at once. Rows of the usual head dimensions, 64 and 128, are unrolled; with one or two queries a
+ * key head they leave time to spare, and two halves of a call's splits go side by side, which makes four streams.
  */
 #ifndef __AVX512F__
 #error "this file must be compiled for AVX-512"
@@ -112,8 +112,8 @@ constexpr int64_t kSplitSteps = FILIGREE_PAGED_SPLIT_KEYS / kStep;
 static_assert(FILIGREE_PAGED_SPLIT_KEYS % kStep == 0, "no step has keys of two splits");
 
 /*
- * Rows to work on. With each line of one, the same line of the row `ahead` rows later is asked for: so far ahead that
- * memory answers in time, and so near that it is still in L1 then.
+ * Rows to work on. With each line of one, a line of the rows `ahead` rows later is asked for: so far ahead that memory
+ * answers in time, and so near that it is still in L1 then.
  */
 template <class T> struct Rows {
     const T *const *at;

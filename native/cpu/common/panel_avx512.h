@@ -138,7 +138,7 @@ FILIGREE_INLINE __m512 finish(const P &p, __m512 sum, const float *c, __mmask16 
 template <int Z, class P> FILIGREE_INLINE void finish_row(const P &p, const Sums<Z> &s, int64_t row) {
     float *const first = p.call->c + row * p.call->c_stride + p.first;
     const __m512 bias = p.bias != nullptr ? _mm512_set1_ps(p.bias[row]) : _mm512_setzero_ps();
-    const auto write = [&](int i, __m512 sum) {
+    const auto write = [&](int i, __m512 sum) __attribute__((always_inline)) {
         const __mmask16 lanes = i == Z - 1 ? p.tail : 0xffff;
         float *const c = first + 16 * i;
         _mm512_mask_storeu_ps(c, lanes, finish(p, sum, c, lanes, bias));

@@ -18,8 +18,8 @@
  *
  * One nonzero takes Z loads of B, one broadcast load and one index load for Z multiply-adds, so loads bound
  * it, not arithmetic, while B comes from L1 or L2. Hence the wide last panel: a fifth vector is one load more, a panel
- * of its own three. Chains bound it too: a multiply-add takes 4 clocks and two
- * start in each, so eight chains are needed, while one row has Z. Hence several rows at a time.
+ * of its own three. Chains bound it too: a multiply-add takes 4 clocks and two start in each, so eight chains are
+ * needed, while one row has Z. Hence several rows at a time.
  * Matrices packed for narrow products have kernels of their own, in spmm_interleaved_avx512.h.
  */
 #ifndef __AVX512F__

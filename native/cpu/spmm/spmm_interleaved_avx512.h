@@ -6,8 +6,8 @@
  *   up to 8 columns   eight vectors of eight columns, one a row
  *   up to 16 columns  eight vectors of sixteen columns; a wider panel is taken sixteen columns at a time
  *
- * An entry takes six bytes, and one load of B from the first-level cache; eight entries share the two loads of their
- * columns and one or eight of their values.
+ * An entry takes six bytes, and one load of B from the first-level cache; eight entries share two or four loads of
+ * their columns and one or eight of their values.
  */
 #ifndef FILIGREE_CPU_SPMM_SPMM_INTERLEAVED_AVX512_H
 #define FILIGREE_CPU_SPMM_SPMM_INTERLEAVED_AVX512_H

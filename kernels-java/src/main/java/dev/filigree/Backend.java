@@ -1,7 +1,9 @@
 package dev.filigree;
 
 import dev.filigree.spi.Backends;
+import dev.filigree.spi.KernelProvider;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -54,6 +56,11 @@ public enum Backend {
     /** Why this backend cannot be used, or empty when it can. */
     public Optional<Refusal> unavailabilityCause() {
         return Backends.refusal(this);
+    }
+
+    /** Why some kernels of this backend cannot be used though others can; empty where none can. */
+    public List<Refusal> shortfalls() {
+        return Backends.provider(this).map(KernelProvider::shortfalls).orElse(List.of());
     }
 
     /**

@@ -91,7 +91,7 @@ final class InfoCommand implements Callable<Integer> {
                 entry.addProperty("cure", refusal.cure());
             });
             JsonArray shortfalls = new JsonArray();
-            for (Refusal shortfall : MachineReportSection.shortfalls(backend)) {
+            for (Refusal shortfall : backend.shortfalls()) {
                 JsonObject missing = new JsonObject();
                 missing.addProperty("reason", shortfall.reason());
                 missing.addProperty("cure", shortfall.cure());

@@ -6,8 +6,6 @@ import dev.filigree.bench.measure.Ceilings;
 import dev.filigree.bench.report.Block;
 import dev.filigree.bench.report.DataTable;
 import dev.filigree.bench.report.Section;
-import dev.filigree.spi.Backends;
-import dev.filigree.spi.KernelProvider;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -40,17 +38,12 @@ final class MachineReportSection implements ReportSection {
         List<List<String>> rows = new ArrayList<>();
         for (Backend backend : Backend.values()) {
             Optional<Refusal> refusal = backend.unavailabilityCause();
-            List<Refusal> missing = refusal.map(List::of).orElseGet(() -> shortfalls(backend));
+            List<Refusal> missing = refusal.map(List::of).orElseGet(backend::shortfalls);
             for (int i = 0; i < Math.max(1, missing.size()); i++) {
                 rows.add(List.of(i == 0 ? backend.id() : "", i > 0 ? "" : refusal.isEmpty() ? "yes" : "no",
                     missing.isEmpty() ? "" : missing.get(i).reason(), missing.isEmpty() ? "" : missing.get(i).cure()));
             }
         }
         return new DataTable("Backends", List.of("backend", "available", "reason", "cure"), rows);
-    }
-
-    /** What an available backend cannot do here. */
-    static List<Refusal> shortfalls(Backend backend) {
-        return Backends.provider(backend).map(KernelProvider::shortfalls).orElse(List.of());
     }
 }

@@ -87,7 +87,7 @@ final class NmFloors {
             + ", least", least, goal, IntStream.of(128, 256).mapToObj(tokens ->
                 (FloorCase) new NmFloorCase(SIZE, SIZE, pattern, tokens, DType.BF16, List.of(ONEDNN))).toList(),
             FloorMeasures.leastOver(ONEDNN));
-        String missing = MachineReportSection.shortfalls(Backend.AVX512).stream().map(Refusal::reason)
+        String missing = Backend.AVX512.shortfalls().stream().map(Refusal::reason)
             .collect(Collectors.joining("; "));
         return floor.noted(missing);
     }

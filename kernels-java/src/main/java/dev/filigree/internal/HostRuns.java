@@ -16,7 +16,7 @@ public abstract class HostRuns implements AutoCloseable {
     private static final double MIN_SHARED_FLOPS = 1e6;
     /** Heap operands go through staging buffers of about this size, so that they stay in the cache. */
     private static final long STAGING_BYTES = 4L << 20;
-    /** Groups of staged columns end where panels do. */
+    /** Groups of staged columns end where panels do, but for wide last ones. */
     private static final int PANEL = 64;
 
     private final Workers workers;

@@ -110,7 +110,8 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
             long passBegin = v / passRows * passRows;
             if (!isInterleaved(packed)
                     || vPass - v == Math.min(passRows, field(packed, SpmmFormat.VIRTUAL_ROWS) - passBegin)) {
-                finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, first, width, padded);
+                finishPass(packed, scratch, accAt, v, vPass, c, cStride, n, alpha, beta, partials, first, width,
+                    padded);
             } else {
                 finishPlaces(packed, scratch, accAt - passBegin * Float.BYTES * padded, v, vPass, c, cStride, n, alpha,
                     beta, partials, first, width, padded);
@@ -164,8 +165,8 @@ public abstract class SpmmWalk extends PanelWalk implements SpmmKernel {
         long from = longAt(packed, startsAt, vBegin);
         for (long v = vBegin; v < vEnd; v++) {
             long to = longAt(packed, startsAt, v + 1);
-            gatherAndAccumulate(packed, from, to, b, (long) Float.BYTES * first, Float.BYTES * bStride, scratch, width, padded,
-                accAt + (v - vBegin) * Float.BYTES * padded);
+            gatherAndAccumulate(packed, from, to, b, (long) Float.BYTES * first, Float.BYTES * bStride, scratch, width,
+                padded, accAt + (v - vBegin) * Float.BYTES * padded);
             from = to;
         }
     }

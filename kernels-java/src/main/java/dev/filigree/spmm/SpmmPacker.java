@@ -64,7 +64,9 @@ final class SpmmPacker {
     private static final long MAX_STARTS = Integer.MAX_VALUE - 8L;
     /** 112 MiB of tile for each worker: the most that a very sparse, very wide matrix may ask for. */
     private static final long MAX_TILE_ROWS = 1 << 18;
-    /** Accumulators of a pass: 80 KiB where a pass spans several tiles, 8 KiB (first level) where it does not. */
+    /**
+     * Accumulators of a pass, of 64 columns: 80 KiB where a pass spans several tiles, 8 KiB (first level) where not.
+     */
     private static final long PASS_ROWS_BLOCKED = 320;
     private static final long PASS_ROWS_SINGLE = 32;
 

@@ -36,6 +36,7 @@ class BackendsTest {
     void theScalarBackendIsAlwaysThere() {
         assertThat(Backend.SCALAR.isAvailable()).isTrue();
         assertThat(Backend.SCALAR.unavailabilityCause()).isEmpty();
+        assertThat(Backend.SCALAR.shortfalls()).isEmpty();
         Backend.SCALAR.ensureAvailable();
         assertThat(Backends.available()).contains(Backend.SCALAR);
         assertThat(Backends.kernels()).extracting(KernelInfo::id).contains("spmm_csr_f32_scalar");

@@ -8,9 +8,9 @@ import jdk.incubator.vector.VectorSpecies;
  * The vector shape of every Vector API kernel: the machine's preferred one, at most 512 bits (the kernels
  * count in 16 logical lanes) and at most what {@link MaxIsa} allows, and at least 128.
  *
- * <p>Integers take the same shape, and nothing takes another: where C2 does not know the class of a vector yet, it goes
- * by the profile of the Vector API's own methods, which all callers share. Two classes there become a branch, and a
- * vector that comes out of either side is boxed.
+ * <p>Integers take the same shape, and no element type takes two: where C2 does not know the class of a vector yet, it
+ * goes by the profile of the Vector API's own methods, which all callers share. Two classes there become a branch, and
+ * a vector that comes out of either side is boxed.
  *
  * <p>A bad value of {@value MaxIsa#PROPERTY} would surface here as {@link ExceptionInInitializerError}: so
  * {@code Backends} calls {@link MaxIsa#current()} first, and gets the plain {@link IllegalArgumentException}.
