@@ -66,9 +66,8 @@ final class AttentionReportSection implements ReportSection {
                 addRows(rows, Choice.name(layout), mask.density(), mask.blockDensity(), comparison);
                 figures.add(figure(layout, mask));
                 cases.add(comparison.toJson(describe(layout, problem, backends, team, settings)));
-                checked += comparison.results().size();
-                failures += (int) comparison.results().stream()
-                    .filter(ContenderResult.Failure.class::isInstance).count();
+                checked += ContenderResult.checked(comparison.results());
+                failures += ContenderResult.failures(comparison.results());
                 progress.step();
             }
             for (DType dtype : DType.values()) {
@@ -79,9 +78,8 @@ final class AttentionReportSection implements ReportSection {
                     DecodeComparison.run(problem, backends, List.of(), team, settings, () -> {});
                 addRows(decodeRows, dtype.id(), DECODE_DENSITY, DECODE_DENSITY, comparison);
                 cases.add(comparison.toJson(describe(problem, backends, team, settings)));
-                checked += comparison.results().size();
-                failures += (int) comparison.results().stream()
-                    .filter(ContenderResult.Failure.class::isInstance).count();
+                checked += ContenderResult.checked(comparison.results());
+                failures += ContenderResult.failures(comparison.results());
                 progress.step();
             }
         }

@@ -9,9 +9,35 @@ import java.util.Optional;
 /** A line of a comparison, the same for every operation: figures, or why there are none. */
 sealed interface ContenderResult {
 
+    /** What the names of our own contenders begin with. */
+    String OURS = "filigree/";
+
     String name();
 
     JsonObject toJson();
+
+    /**
+     * Whether a result is wrong, or missing though its backend said that it is available. A peer that does not run
+     * here, or not this case, is neither.
+     */
+    default boolean isFailure() {
+        return this instanceof Failure failure && (failure.wrong || failure.name.startsWith(OURS));
+    }
+
+    /** Whether a result was compared with a reference, or should have been. */
+    default boolean isChecked() {
+        return this instanceof Figures || isFailure();
+    }
+
+    /** How many results are failures. */
+    static int failures(List<ContenderResult> results) {
+        return (int) results.stream().filter(ContenderResult::isFailure).count();
+    }
+
+    /** How many results were checked. */
+    static int checked(List<ContenderResult> results) {
+        return (int) results.stream().filter(ContenderResult::isChecked).count();
+    }
 
     /**
      * Figures of a contender whose result was right.

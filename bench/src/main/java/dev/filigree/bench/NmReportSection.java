@@ -81,9 +81,8 @@ final class NmReportSection implements ReportSection {
                         addRows(rows, projection, pattern, dtype, comparison);
                         cases.add(comparison.toJson("nm",
                             describe(projection, a, dtype, entrants.backends(), team, settings)));
-                        checked += comparison.results().size();
-                        failures +=
-                            (int) comparison.results().stream().filter(SpmmReportSection::isFailure).count();
+                        checked += ContenderResult.checked(comparison.results());
+                        failures += ContenderResult.failures(comparison.results());
                         progress.step();
                     }
                 }

@@ -33,8 +33,7 @@ import java.util.stream.IntStream;
 final class SpmmReportContent {
 
     /** What the names of this library's contenders begin with. */
-    static final String OURS = "filigree/";
-    private static final String DENSE = OURS + "dense";
+    private static final String DENSE = ContenderResult.OURS + "dense";
     /** The sparsity and the tokens that the headline is about. */
     private static final double HEADLINE_SPARSITY = 0.9;
     private static final int HEADLINE_TOKENS = 128;
@@ -85,8 +84,7 @@ final class SpmmReportContent {
         all.add(measured);
         byKey.computeIfAbsent(new Key(Shape.of(cell), cell.sparsity()), key -> new ArrayList<>()).add(measured);
         // Peers that do not run here get a note, not a column of gaps.
-        comparison.results().stream().filter(result -> result instanceof ContenderResult.Figures
-            || SpmmReportSection.isFailure(result)).forEach(result -> names.add(result.name()));
+        comparison.results().stream().filter(ContenderResult::isChecked).forEach(result -> names.add(result.name()));
     }
 
     List<Block> blocks() {
@@ -131,7 +129,7 @@ final class SpmmReportContent {
 
     /** How tables and plots call a contender. */
     private static String label(String name) {
-        return name.startsWith(OURS) ? name.substring(OURS.length()) : name;
+        return name.startsWith(ContenderResult.OURS) ? name.substring(ContenderResult.OURS.length()) : name;
     }
 
     /** The geometric mean of a contender's times, in milliseconds; NaN unless it has figures in all of them. */
@@ -143,7 +141,7 @@ final class SpmmReportContent {
 
     /** The fastest of some contenders, if any has figures. */
     private Optional<String> fastest(List<Measured> measured, boolean ours) {
-        return names.stream().filter(name -> name.startsWith(OURS) == ours && !name.equals(DENSE))
+        return names.stream().filter(name -> name.startsWith(ContenderResult.OURS) == ours && !name.equals(DENSE))
             .filter(name -> !Double.isNaN(millis(measured, name)))
             .min(Comparator.comparingDouble(name -> millis(measured, name)));
     }
@@ -169,7 +167,7 @@ final class SpmmReportContent {
             "against a reference in double"));
         long unequal = differences().size();
         long compared = all.stream().filter(m -> m.check.isPresent()).count();
-        if (names.stream().filter(name -> name.startsWith(OURS) && !name.equals(DENSE)).count() > 1) {
+        if (names.stream().filter(name -> name.startsWith(ContenderResult.OURS) && !name.equals(DENSE)).count() > 1) {
             items.add(new Highlights.Item("same bits on all backends",
                 unequal == 0 ? "yes" : "no", (compared - unequal) + " of " + compared + " pruned layers, all tokens"));
         }
@@ -196,7 +194,7 @@ final class SpmmReportContent {
         Set<String> missing = new LinkedHashSet<>();
         for (Measured measured : all) {
             for (ContenderResult result : measured.comparison.results()) {
-                if (SpmmReportSection.isFailure(result)) {
+                if (result.isFailure()) {
                     blocks.add(Prose.failure(result.name() + " on " + describe(measured.cell) + ": "
                         + ((ContenderResult.Failure) result).error()));
                 } else if (result instanceof ContenderResult.Failure failure) {
@@ -211,7 +209,7 @@ final class SpmmReportContent {
     private DataTable times() {
         List<String> columns = new ArrayList<>(List.of("weights", "sparse", "n", "matrices"));
         names.forEach(name -> columns.add(label(name) + " ms"));
-        boolean peers = names.stream().anyMatch(name -> !name.startsWith(OURS));
+        boolean peers = names.stream().anyMatch(name -> !name.startsWith(ContenderResult.OURS));
         columns.addAll(List.of("best", "GFLOP/s", "speed-up over " + label(baseline())));
         if (peers) {
             columns.addAll(List.of("over the fastest peer", "fastest peer"));
@@ -238,7 +236,7 @@ final class SpmmReportContent {
             row.add(checks.isEmpty() ? "-"
                 : checks.stream().allMatch(check -> check.difference().isEmpty()) ? "yes" : "no");
             boolean failed = measured.stream()
-                .anyMatch(m -> m.comparison.results().stream().anyMatch(SpmmReportSection::isFailure))
+                .anyMatch(m -> m.comparison.results().stream().anyMatch(ContenderResult::isFailure))
                 || checks.stream().anyMatch(check -> check.difference().isPresent());
             row.add(failed ? "FAILED" : "ok");
             rows.add(row);
@@ -300,7 +298,7 @@ final class SpmmReportContent {
         double most = roof.fmaGflops() / roof.memoryGbps();
         for (String name : names) {
             List<Plot.Point> points = new ArrayList<>();
-            if (name.startsWith(OURS) && !name.equals(DENSE)) {
+            if (name.startsWith(ContenderResult.OURS) && !name.equals(DENSE)) {
                 for (Map.Entry<Key, List<Measured>> entry : byKey.entrySet()) {
                     List<ContenderResult.Figures> figures = entry.getValue().stream().map(m -> m.figures(name))
                         .flatMap(Optional::stream).toList();

@@ -138,24 +138,13 @@ final class SpmmReportSection implements ReportSection {
                     ? Optional.of(SpmmLayerCheck.of(pruned, tokens, dense, backends, team)) : Optional.empty();
                 content.add(cell, comparison, check);
                 cases.add(toJson(cell, problem, comparison, check, backends, team, settings));
-                checked += (int) comparison.results().stream()
-                    .filter(result -> result instanceof ContenderResult.Figures || isFailure(result)).count()
-                    + (check.isPresent() ? 1 : 0);
-                failures += (int) comparison.results().stream().filter(SpmmReportSection::isFailure).count()
+                checked += ContenderResult.checked(comparison.results()) + (check.isPresent() ? 1 : 0);
+                failures += ContenderResult.failures(comparison.results())
                     + (check.flatMap(SpmmLayerCheck::difference).isPresent() ? 1 : 0);
                 progress.step();
             }
         }
         return new Section(title(), content.blocks(), cases, checked, failures);
-    }
-
-    /**
-     * Whether a result is wrong, or missing though its backend said that it is available. A peer that does not run
-     * here is neither.
-     */
-    static boolean isFailure(ContenderResult result) {
-        return result instanceof ContenderResult.Failure failure
-            && (failure.wrong() || failure.name().startsWith(SpmmReportContent.OURS));
     }
 
     private JsonObject toJson(Cell cell, SpmmProblem problem, SpmmComparison comparison,
