@@ -77,7 +77,7 @@ record AttentionComparison(List<ContenderResult> results) {
     static ContenderResult refused(Backend backend, Optional<Refusal> refusal) {
         String reason = refusal.map(r -> r.reason() + " (" + r.cure() + ")")
             .orElse("operands in device memory are not built in yet");
-        return new ContenderResult.Failure("filigree/" + backend.id(), reason, false);
+        return new ContenderResult.Failure(ContenderResult.OURS + backend.id(), reason, false);
     }
 
     /** How many results were wrong. */

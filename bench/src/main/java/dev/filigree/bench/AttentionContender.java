@@ -39,7 +39,7 @@ final class AttentionContender implements Contender {
 
     /** A backend on a problem. */
     static AttentionContender open(AttentionCase problem, Backend backend, Workers team) {
-        return new AttentionContender("filigree/" + backend.id(), problem, backend, team);
+        return new AttentionContender(ContenderResult.OURS + backend.id(), problem, backend, team);
     }
 
     /** All scores of a problem, or all up to the query where it is causal. */

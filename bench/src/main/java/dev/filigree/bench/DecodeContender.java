@@ -51,7 +51,7 @@ final class DecodeContender implements Contender {
 
     /** A backend over the selected keys. */
     static DecodeContender open(DecodeCaches caches, Backend backend, Workers team) {
-        return new DecodeContender("filigree/" + backend.id(), caches, false, backend, team);
+        return new DecodeContender(ContenderResult.OURS + backend.id(), caches, false, backend, team);
     }
 
     /** A backend over all keys. */

@@ -97,7 +97,8 @@ record Generation(List<Calibrated> calibrated, List<Line> lines) {
         for (Backend backend : backends) {
             Optional<Refusal> refusal = backend == Backend.CUDA ? Optional.empty() : backend.unavailabilityCause();
             if (backend == Backend.CUDA || refusal.isPresent()) {
-                lines.add(new Failure("filigree/" + backend.id(), refusal.map(r -> r.reason() + " (" + r.cure() + ")")
+                lines.add(new Failure(ContenderResult.OURS + backend.id(),
+                    refusal.map(r -> r.reason() + " (" + r.cure() + ")")
                     .orElse("MLPs and decoding do not run on devices yet"), false));
             } else {
                 usable.add(backend);
@@ -115,7 +116,8 @@ record Generation(List<Calibrated> calibrated, List<Line> lines) {
             contenders.add(new GenerationContender(MlpContender.DENSE, model, none, mostTokens, best, team));
             for (Backend backend : usable) {
                 contenders.add(
-                    new GenerationContender("filigree/" + backend.id(), model, skipping, mostTokens, backend, team));
+                    new GenerationContender(
+                        ContenderResult.OURS + backend.id(), model, skipping, mostTokens, backend, team));
             }
             List<Outcome> outcomes = new SideBySide(settings).measure(contenders, afterRound);
             for (int i = 0; i < outcomes.size(); i++) {

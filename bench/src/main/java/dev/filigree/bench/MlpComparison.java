@@ -51,7 +51,7 @@ record MlpComparison(List<ContenderResult> results) {
                 if (refusal.isPresent() || backend == Backend.CUDA) {
                     String reason = refusal.map(r -> r.reason() + " (" + r.cure() + ")")
                         .orElse("operands in device memory are not built in yet");
-                    results.add(new ContenderResult.Failure("filigree/" + backend.id(), reason, false));
+                    results.add(new ContenderResult.Failure(ContenderResult.OURS + backend.id(), reason, false));
                 } else {
                     contenders.add(MlpContender.open(problem, weights, skipping, backend, team));
                     best = best == null || backend.compareTo(best) > 0 ? backend : best;

@@ -57,7 +57,7 @@ final class MlpContender implements Contender {
     /** A backend that skips. */
     static MlpContender open(
             MlpProblem problem, MlpWeights weights, Skipping skipping, Backend backend, Workers team) {
-        return new MlpContender("filigree/" + backend.id(), problem, weights, skipping, true,
+        return new MlpContender(ContenderResult.OURS + backend.id(), problem, weights, skipping, true,
             options(problem, backend, team));
     }
 

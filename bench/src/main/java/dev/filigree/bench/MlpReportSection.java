@@ -168,7 +168,7 @@ final class MlpReportSection implements ReportSection {
 
     private static JsonObject result(Path path, double micros, double error) {
         JsonObject json = new JsonObject();
-        json.addProperty("name", "filigree/" + path.name);
+        json.addProperty("name", ContenderResult.OURS + path.name);
         json.addProperty("median_ms", Json.rounded(micros / 1000));
         json.addProperty("max_rel_err", Json.rounded(error));
         json.addProperty("kernel", path.kernel());

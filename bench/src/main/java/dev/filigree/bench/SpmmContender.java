@@ -112,7 +112,7 @@ final class SpmmContender implements CheckedContender {
     }
 
     static String name(Backend backend) {
-        return "filigree/" + backend.id();
+        return ContenderResult.OURS + backend.id();
     }
 
     @Override

@@ -32,8 +32,6 @@ import java.util.stream.IntStream;
  */
 final class SpmmReportContent {
 
-    /** What the names of this library's contenders begin with. */
-    private static final String DENSE = ContenderResult.OURS + "dense";
     /** The sparsity and the tokens that the headline is about. */
     private static final double HEADLINE_SPARSITY = 0.9;
     private static final int HEADLINE_TOKENS = 128;
@@ -124,7 +122,7 @@ final class SpmmReportContent {
 
     /** What speed-ups are ratios to: the dense path of this library, or else the slowest of its backends. */
     private String baseline() {
-        return names.contains(DENSE) ? DENSE : names.iterator().next();
+        return names.contains(SpmmContender.DENSE) ? SpmmContender.DENSE : names.iterator().next();
     }
 
     /** How tables and plots call a contender. */
@@ -141,7 +139,8 @@ final class SpmmReportContent {
 
     /** The fastest of some contenders, if any has figures. */
     private Optional<String> fastest(List<Measured> measured, boolean ours) {
-        return names.stream().filter(name -> name.startsWith(ContenderResult.OURS) == ours && !name.equals(DENSE))
+        return names.stream()
+            .filter(name -> name.startsWith(ContenderResult.OURS) == ours && !name.equals(SpmmContender.DENSE))
             .filter(name -> !Double.isNaN(millis(measured, name)))
             .min(Comparator.comparingDouble(name -> millis(measured, name)));
     }
@@ -167,7 +166,8 @@ final class SpmmReportContent {
             "against a reference in double"));
         long unequal = differences().size();
         long compared = all.stream().filter(m -> m.check.isPresent()).count();
-        if (names.stream().filter(name -> name.startsWith(ContenderResult.OURS) && !name.equals(DENSE)).count() > 1) {
+        if (names.stream().filter(name -> name.startsWith(ContenderResult.OURS) && !name.equals(SpmmContender.DENSE))
+                .count() > 1) {
             items.add(new Highlights.Item("same bits on all backends",
                 unequal == 0 ? "yes" : "no", (compared - unequal) + " of " + compared + " pruned layers, all tokens"));
         }
@@ -298,7 +298,7 @@ final class SpmmReportContent {
         double most = roof.fmaGflops() / roof.memoryGbps();
         for (String name : names) {
             List<Plot.Point> points = new ArrayList<>();
-            if (name.startsWith(ContenderResult.OURS) && !name.equals(DENSE)) {
+            if (name.startsWith(ContenderResult.OURS) && !name.equals(SpmmContender.DENSE)) {
                 for (Map.Entry<Key, List<Measured>> entry : byKey.entrySet()) {
                     List<ContenderResult.Figures> figures = entry.getValue().stream().map(m -> m.figures(name))
                         .flatMap(Optional::stream).toList();
